@@ -1,0 +1,122 @@
+"""The implementations of the operator, in order of preference, and how one of them is chosen."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from laconvnet.ops import reference, shifted
+
+ENVIRONMENT_VARIABLE = "LACONVNET_BACKEND"
+
+Forward = Callable[[Tensor, Tensor, reference.GroupLayout], Tensor]
+GradWeight = Callable[[Tensor, Tensor, int, int, reference.GroupLayout], Tensor]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One implementation: the operator, its two gradients, and when it cannot run."""
+
+    name: str
+    summary: str
+    forward: Forward
+    grad_input: Forward
+    grad_weight: GradWeight
+    why_not: Callable[[Tensor], str | None]
+    """None when the backend can run on tensors like this one, else the reason in words."""
+
+
+def _runs_anywhere(_: Tensor) -> str | None:
+    return None
+
+
+BACKENDS: dict[str, Backend] = {
+    "shifted": Backend(
+        "shifted",
+        "K*K shifted multiply-adds in PyTorch, nothing unfolded",
+        shifted.forward,
+        shifted.grad_input,
+        shifted.grad_weight,
+        _runs_anywhere,
+    ),
+    "reference": Backend(
+        "reference",
+        "the definition: unfold and einsum, K*K times the memory of x",
+        reference.forward,
+        reference.grad_input,
+        reference.grad_weight,
+        _runs_anywhere,
+    ),
+}
+
+_forced: ContextVar[str | None] = ContextVar("laconvnet_backend", default=None)
+
+
+def _check_name(name: str, where: str) -> str:
+    if name not in BACKENDS:
+        raise ValueError(f"{where}: unknown backend {name!r}; allowed: {', '.join(BACKENDS)}")
+    return name
+
+
+@contextmanager
+def use_backend(name: str) -> Iterator[None]:
+    """Run every `dynamic_conv2d` inside the ``with`` block (and no backward after it) on one backend.
+
+    Args:
+        name: a key of ``BACKENDS``, such as ``"reference"``.
+
+    Raises:
+        ValueError: the name is not a backend.
+    """
+    token = _forced.set(_check_name(name, "use_backend"))
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def forced_backend() -> tuple[str, str] | None:
+    """The backend somebody asked for and where they asked, or None."""
+    if (name := _forced.get()) is not None:
+        return name, "use_backend"
+    if name := os.environ.get(ENVIRONMENT_VARIABLE):
+        return _check_name(name, ENVIRONMENT_VARIABLE), ENVIRONMENT_VARIABLE
+    return None
+
+
+def select_backend(x: Tensor) -> Backend:
+    """The first backend that can run on tensors like x, or the forced one.
+
+    Raises:
+        RuntimeError: the forced backend cannot run on such tensors; the message says why.
+    """
+    if (forced := forced_backend()) is not None:
+        backend = BACKENDS[forced[0]]
+        if reason := backend.why_not(x):
+            raise RuntimeError(f"backend {backend.name!r}, asked for by {forced[1]}, cannot run: {reason}")
+        return backend
+    return next(backend for backend in BACKENDS.values() if backend.why_not(x) is None)
+
+
+def explain(x: Tensor) -> str:
+    """Say in words which backend would run `dynamic_conv2d` on tensors like x, and why not the others.
+
+    Args:
+        x: a tensor with the device and dtype in question; its values are not read.
+
+    Returns:
+        One line per backend, in order of preference; the chosen one is marked ``->``.
+    """
+    chosen, forced = select_backend(x), forced_backend()
+    lines = [f"dynamic_conv2d on {x.device.type}, {str(x.dtype).removeprefix('torch.')}:"]
+    for backend in BACKENDS.values():
+        if backend is chosen:
+            mark, reason = "->", f"asked for by {forced[1]}" if forced else "first that can run"
+        else:
+            mark = "  "
+            reason = backend.why_not(x) or (f"{forced[1]} asks for another" if forced else "slower")
+        lines.append(f"{mark} {backend.name}: {backend.summary} ({reason})")
+    return "\n".join(lines)

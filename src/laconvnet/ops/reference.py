@@ -1,0 +1,65 @@
+"""The definition of dynamic convolution: every other backend is judged by this file.
+
+Legend: N batch, C channels, G groups, J = C/G channels of a group, K kernel side, T = K*K taps, P = H*W pixels.
+
+The kernel of position p is not shared with its neighbours: it is read from ``weight`` at p. With X(n,c,t,p) the value
+that tap t of the K x K window centred on p sees (zero outside the picture), and g(c) the group of channel c,
+
+    out(n,c,p) = sum_t weight(n,g(c),t,p) * X(n,c,t,p)                                   (Eq. 2 of the paper)
+
+This is linear in x and in weight, so both gradients are maps of the same kind.
+"""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+GroupLayout = Literal["interleaved", "contiguous"]
+
+# The order of the two indices into which c splits: c = j*G + g (interleaved) or c = g*J + j (contiguous).
+_CHANNELS = {"interleaved": "jg", "contiguous": "gj"}
+
+
+def _split(channels: int, groups: int, group_layout: GroupLayout) -> tuple[int, int]:
+    per_group = channels // groups
+    return (per_group, groups) if group_layout == "interleaved" else (groups, per_group)
+
+
+def _patches(x: Tensor, groups: int, kernel_size: int, group_layout: GroupLayout) -> Tensor:
+    """X of the definition with c split in two: (N, J, G, T, P) or (N, G, J, T, P)."""
+    batch, channels, height, width = x.shape
+    patches = F.unfold(x, kernel_size, padding=kernel_size // 2)
+    return patches.reshape(batch, *_split(channels, groups, group_layout), kernel_size * kernel_size, height * width)
+
+
+def forward(x: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tensor:
+    """out (N,C,H,W) of x (N,C,H,W) and weight (N,G,T,H,W)."""
+    groups, taps = weight.shape[1:3]
+    c = _CHANNELS[group_layout]
+    patches = _patches(x, groups, math.isqrt(taps), group_layout)
+    return torch.einsum(f"n{c}tp,ngtp->n{c}p", patches, weight.flatten(3)).reshape(x.shape)
+
+
+def grad_input(grad: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tensor:
+    """d<grad, out>/dx (N,C,H,W): every patch entry is sent back to the pixel it was read from."""
+    batch, channels, height, width = grad.shape
+    groups, taps = weight.shape[1:3]
+    kernel_size = math.isqrt(taps)
+    c = _CHANNELS[group_layout]
+    split = grad.reshape(batch, *_split(channels, groups, group_layout), height * width)
+    patches = torch.einsum(f"n{c}p,ngtp->n{c}tp", split, weight.flatten(3))
+    patches = patches.reshape(batch, channels * taps, height * width)
+    return F.fold(patches, (height, width), kernel_size, padding=kernel_size // 2)
+
+
+def grad_weight(grad: Tensor, x: Tensor, groups: int, kernel_size: int, group_layout: GroupLayout) -> Tensor:
+    """d<grad, out>/dweight (N,G,T,H,W): a group's kernel gathers from all J channels that used it."""
+    batch, channels, height, width = grad.shape
+    c = _CHANNELS[group_layout]
+    split = grad.reshape(batch, *_split(channels, groups, group_layout), height * width)
+    patches = _patches(x, groups, kernel_size, group_layout)
+    taps = kernel_size * kernel_size
+    return torch.einsum(f"n{c}p,n{c}tp->ngtp", split, patches).reshape(batch, groups, taps, height, width)
