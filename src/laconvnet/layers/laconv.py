@@ -1,0 +1,111 @@
+"""LaConv: a convolution whose kernels are generated from the sentence, one for every position (Sec. 3.1)."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from laconvnet.layers.generator import ParameterGenerator, Position
+from laconvnet.ops import GroupLayout, dynamic_conv2d
+
+
+class LaConv(nn.Module):
+    """Generate a K x K kernel per group and position from the sentence, and apply it.
+
+    Args:
+        dim: channels of the picture, a multiple of groups.
+        text_dim: width of a word feature.
+        kernel_size: K, odd.
+        groups: kernels per position; channels of one group share a kernel.
+        condition_dim: width of the condition the kernels are predicted from.
+        packing: pixels packed to one attention token along each side.
+        num_heads: attention heads.
+        attention_dropout: probability of dropping an attention weight in training.
+        kernel_dropout: probability of dropping a kernel entry in training.
+        position: see `ParameterGenerator`.
+        group_layout: see `laconvnet.ops.dynamic_conv2d`.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        text_dim: int,
+        *,
+        kernel_size: int = 7,
+        groups: int = 8,
+        condition_dim: int | None = None,
+        packing: int = 1,
+        num_heads: int = 8,
+        attention_dropout: float = 0.1,
+        kernel_dropout: float = 0.1,
+        position: Position = "sine",
+        group_layout: GroupLayout = "interleaved",
+    ):
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size is {kernel_size}; allowed: odd numbers")
+        if dim % groups:
+            raise ValueError(f"groups {groups} does not divide dim {dim}")
+        self.groups = groups
+        self.kernel_dropout = kernel_dropout
+        self.group_layout: GroupLayout = group_layout
+        condition_dim = condition_dim or dim
+        self.generator = ParameterGenerator(
+            dim,
+            text_dim,
+            condition_dim,
+            packing=packing,
+            num_heads=num_heads,
+            dropout=attention_dropout,
+            position=position,
+        )
+        self.predict = nn.Conv2d(condition_dim, groups * kernel_size**2, 1)
+
+    def kernels(self, x: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
+        """The generated kernels W of Eq. 3: (N, groups, K*K, H, W)."""
+        condition = self.generator(x, text, text_mask)
+        return self.predict(condition).unflatten(1, (self.groups, -1))  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
+        """Convolve x (N, dim, H, W) under text (N, L, text_dim); text_mask (N, L) is True at padding.
+
+        Returns:
+            (N, dim, H, W).
+        """
+        weight = F.dropout(self.kernels(x, text, text_mask), self.kernel_dropout, self.training)
+        return dynamic_conv2d(x.to(weight.dtype), weight, group_layout=self.group_layout)
+
+
+class LanguageConv(nn.Module):
+    """The "language only" ablation (Tab. 10): kernels from the pooled sentence, the same at every position.
+
+    Args:
+        dim: channels of the picture, a multiple of groups.
+        text_dim: width of the pooled sentence.
+        kernel_size: K, odd.
+        groups: channels of one group share a kernel.
+        kernel_dropout: probability of dropping a kernel entry in training.
+        group_layout: see `laconvnet.ops.dynamic_conv2d`.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        text_dim: int,
+        *,
+        kernel_size: int = 7,
+        groups: int = 8,
+        kernel_dropout: float = 0.1,
+        group_layout: GroupLayout = "interleaved",
+    ):
+        super().__init__()
+        if dim % groups:
+            raise ValueError(f"groups {groups} does not divide dim {dim}")
+        self.groups = groups
+        self.kernel_dropout = kernel_dropout
+        self.group_layout: GroupLayout = group_layout
+        self.predict = nn.Linear(text_dim, groups * kernel_size**2)
+
+    def forward(self, x: Tensor, sentence: Tensor) -> Tensor:
+        """Convolve x (N, dim, H, W) under one sentence vector each, (N, text_dim); returns (N, dim, H, W)."""
+        weight = F.dropout(self.predict(sentence), self.kernel_dropout, self.training)
+        weight = weight.view(x.shape[0], self.groups, -1, 1, 1).expand(-1, -1, -1, *x.shape[2:])
+        return dynamic_conv2d(x.to(weight.dtype), weight, group_layout=self.group_layout)
