@@ -1,0 +1,18 @@
+"""The network, its presets, its checkpoints, and the authors' checkpoints."""
+
+from laconvnet.models.checkpoint import load_checkpoint, save_checkpoint
+from laconvnet.models.config import ModelConfig
+from laconvnet.models.network import LaConvNet, build_model
+from laconvnet.models.official import load_official
+from laconvnet.models.presets import PRESETS, resolve_config
+
+__all__ = [
+    "PRESETS",
+    "LaConvNet",
+    "ModelConfig",
+    "build_model",
+    "load_checkpoint",
+    "load_official",
+    "resolve_config",
+    "save_checkpoint",
+]

@@ -1,0 +1,151 @@
+"""The language-guided backbone: recognition and reasoning in one pass (Sec. 3.2, Tab. 1)."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from laconvnet.layers import LaConv, LaConvBlock, LanguageConv, Sentence
+from laconvnet.models.config import BackboneConfig
+
+
+def space_to_depth(x: Tensor) -> Tensor:
+    """Move each 2x2 square into the channels: (N,C,H,W) to (N,4C,H/2,W/2), in blocks TL, BL, TR, BR of C channels.
+
+    This is the authors' order, which their weights rely on; `pixel_unshuffle` orders channels differently.
+    """
+    n, c, h, w = x.shape
+    squares = x.view(n, c, h // 2, 2, w // 2, 2)
+    return squares.permute(0, 5, 3, 1, 2, 4).reshape(n, 4 * c, h // 2, w // 2)
+
+
+class SpaceToDepth(nn.Module):
+    """`space_to_depth` as a module."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N,C,H,W) to (N,4C,H/2,W/2)."""
+        return space_to_depth(x)
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution without bias, BatchNorm, activation; padded so that stride 1 keeps the size."""
+
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        kernel_size: int = 1,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        activation: nn.Module | None = None,
+    ):
+        padding = dilation * (kernel_size // 2)
+        super().__init__(
+            nn.Conv2d(in_dim, out_dim, kernel_size, stride, padding, dilation, bias=False),
+            nn.BatchNorm2d(out_dim),
+            activation or nn.SiLU(),
+        )
+
+
+def _stem(config: BackboneConfig) -> nn.Sequential:
+    """(N,3,H,W) to (N,dims[0],H/2,W/2)."""
+    if config.stem == "linear":
+        return nn.Sequential(nn.Conv2d(3, config.dims[0], 1), nn.MaxPool2d(2))
+    return nn.Sequential(SpaceToDepth(), ConvNormAct(12, config.dims[0], 3))
+
+
+def _downsample(config: BackboneConfig, stage: int) -> nn.Sequential:
+    """Halve the map and change to the stage's channels; the first stage has the stem for that."""
+    if stage == 0:
+        return nn.Sequential()
+    in_dim, out_dim = config.dims[stage - 1], config.dims[stage]
+    if config.downsample == "max_pool":
+        return nn.Sequential(nn.MaxPool2d(2), ConvNormAct(in_dim, out_dim))
+    return nn.Sequential(SpaceToDepth(), ConvNormAct(4 * in_dim, out_dim))
+
+
+def _conv(config: BackboneConfig, stage: int, kernel_size: int, text_dim: int) -> LaConv | LanguageConv:
+    dim, groups = config.dims[stage], config.groups[stage]
+    if config.conditioning == "sentence":
+        return LanguageConv(
+            dim,
+            text_dim,
+            kernel_size=kernel_size,
+            groups=groups,
+            kernel_dropout=config.kernel_dropout,
+            group_layout=config.group_layout,
+        )
+    return LaConv(
+        dim,
+        text_dim,
+        kernel_size=kernel_size,
+        groups=groups,
+        condition_dim=config.condition_dim(stage),
+        packing=config.packing[stage],
+        num_heads=config.num_heads,
+        attention_dropout=config.attention_dropout,
+        kernel_dropout=config.kernel_dropout,
+        position=config.position,
+        group_layout=config.group_layout,
+    )
+
+
+class Stage(nn.Module):
+    """Halve the map, then blocks that all read the sentence.
+
+    Args:
+        config: the backbone's configuration.
+        stage: which one, 0 to 4.
+        text_dim: width of a word feature.
+    """
+
+    def __init__(self, config: BackboneConfig, stage: int, text_dim: int):
+        super().__init__()
+        self.downsample = _downsample(config, stage)
+        self.blocks = nn.ModuleList(
+            LaConvBlock(_conv(config, stage, kernel_size, text_dim), config.dims[stage], mlp_ratio=config.mlp_ratio)
+            for kernel_size in config.kernels[stage]
+        )
+
+    def forward(self, x: Tensor, sentence: Sentence) -> Tensor:
+        """x under a sentence; half the height and width, except in the first stage."""
+        x = self.downsample(x)
+        for block in self.blocks:
+            x = block(x, sentence)
+        return x
+
+
+class Backbone(nn.Module):
+    """Five stages at strides 2, 4, 8, 16, 32, language in every block.
+
+    Args:
+        config: its configuration.
+        text_dim: width of a word feature.
+    """
+
+    def __init__(self, config: BackboneConfig, text_dim: int):
+        super().__init__()
+        self.dims: Sequence[int] = config.dims
+        self.stem = _stem(config)
+        self.stages = nn.ModuleList(Stage(config, stage, text_dim) for stage in range(5))
+
+    def forward(self, images: Tensor, sentence: Sentence) -> list[Tensor]:
+        """Read pictures under their sentences.
+
+        Args:
+            images: (N, 3, H, W), H and W multiples of 32, values in [0, 1].
+            sentence: of the same batch.
+
+        Returns:
+            Five maps, (N, dims[i], H / 2**(i+1), W / 2**(i+1)).
+        """
+        features = [self.stem(images)]
+        for stage in self.stages:
+            features.append(stage(features[-1], sentence))
+        return features[1:]
+
+
+def upsample2(x: Tensor) -> Tensor:
+    """Repeat every pixel 2x2."""
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")

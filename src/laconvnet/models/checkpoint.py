@@ -1,0 +1,164 @@
+"""The checkpoint folder: weights, configuration, vocabulary, preprocessing and model card, each in its own file.
+
+Nothing is unpickled and nothing is fetched: a path is a path.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import save_torch_state_dict
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from laconvnet.language import Vocabulary
+from laconvnet.models.config import ModelConfig
+from laconvnet.models.network import LaConvNet
+
+CONFIG, WEIGHTS, VOCABULARY, PREPROCESS, CARD = (
+    "config.json",
+    "model.safetensors",
+    "vocabulary.json",
+    "preprocess.json",
+    "README.md",
+)
+
+
+def save_checkpoint(
+    folder: str | os.PathLike[str],
+    model: nn.Module,
+    *,
+    vocabulary: Vocabulary,
+    preprocess: dict[str, Any],
+    card: str,
+    max_shard_size: str = "5GB",
+) -> None:
+    """Write a checkpoint folder, complete or not at all.
+
+    Args:
+        folder: replaced if it exists; its previous content survives any failure.
+        model: a `LaConvNet`.
+        vocabulary: the words its ids stand for.
+        preprocess: how pictures and sentences reach it: ``size``, ``resize``, ``max_length``.
+        card: text of the model card, Markdown.
+        max_shard_size: weights above it are split into several files with an index.
+
+    Raises:
+        OSError: writing failed, for example on a full disk; the previous folder is as it was.
+        ValueError: the vocabulary has another size than the network's table.
+    """
+    if not isinstance(model, LaConvNet):
+        raise TypeError(f"a checkpoint holds a LaConvNet, got {type(model).__name__}")
+    if len(vocabulary) != model.config.vocabulary_size:
+        raise ValueError(
+            f"the vocabulary has {len(vocabulary)} ids and the network {model.config.vocabulary_size} word vectors"
+        )
+    target = Path(folder)
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        save_torch_state_dict(model.state_dict(), partial, max_shard_size=max_shard_size)
+        vocabulary.save(partial / VOCABULARY)
+        (partial / CONFIG).write_text(model.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (partial / PREPROCESS).write_text(json.dumps(preprocess, indent=2) + "\n", encoding="utf-8")
+        (partial / CARD).write_text(card, encoding="utf-8")
+        replace_folder(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def replace_folder(partial: Path, target: Path) -> None:
+    """Put a finished folder in the place of another; if that fails, the old one is back.
+
+    Args:
+        partial: the finished folder, on the same file system.
+        target: its place, free or taken by the previous folder.
+    """
+    previous = target.with_name(target.name + ".previous")
+    shutil.rmtree(previous, ignore_errors=True)
+    if target.exists():
+        os.replace(target, previous)
+    try:
+        os.replace(partial, target)
+    except OSError:
+        if previous.exists():
+            os.replace(previous, target)
+        raise
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        needed = ", ".join((CONFIG, WEIGHTS, VOCABULARY, PREPROCESS))
+        raise FileNotFoundError(f"{path} is missing: a checkpoint folder holds {needed}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from None
+
+
+def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    index = folder / (WEIGHTS + ".index.json")
+    if index.exists():
+        names = sorted(set(_read_json(index)["weight_map"].values()))
+    else:
+        names = [WEIGHTS]
+    weights: dict[str, torch.Tensor] = {}
+    for name in names:
+        path = folder / name
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing: the weights of the checkpoint")
+        try:
+            weights |= load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f"{path} is no safetensors file, or was cut short: {error}") from None
+    return weights
+
+
+def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[LaConvNet, Vocabulary, dict[str, Any]]:
+    """Read a checkpoint folder. Never touches the network.
+
+    Args:
+        folder: as `save_checkpoint` wrote it.
+
+    Returns:
+        The network in evaluation mode on the CPU, its vocabulary, and its preprocessing.
+
+    Raises:
+        FileNotFoundError: the folder or one of its files is missing.
+        ValueError: a file is broken, or the weights do not fit the configuration; the message names which.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root} is not a folder; a checkpoint is a folder with {CONFIG} and {WEIGHTS}")
+    try:
+        config = ModelConfig.model_validate(_read_json(root / CONFIG))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+        raise ValueError(f"{root / CONFIG}: {problems}") from None
+    with torch.device("meta"):
+        model = LaConvNet(config)
+    weights = _read_weights(root)
+    expected = model.state_dict()
+    missing = sorted(expected.keys() - weights.keys())
+    unknown = sorted(weights.keys() - expected.keys())
+    wrong = sorted(n for n in expected.keys() & weights.keys() if expected[n].shape != weights[n].shape)
+    if missing or unknown or wrong:
+        raise ValueError(
+            f"{root / WEIGHTS} does not fit {CONFIG} (tasks {', '.join(config.tasks)}): "
+            f"{len(missing)} weights missing {missing[:3]}, {len(unknown)} unknown {unknown[:3]}, "
+            f"{len(wrong)} of another shape {wrong[:3]}"
+        )
+    model.load_state_dict(weights, assign=True)
+    vocabulary = Vocabulary.load(root / VOCABULARY)
+    if len(vocabulary) != config.vocabulary_size:
+        raise ValueError(
+            f"{root / VOCABULARY} has {len(vocabulary)} ids, {CONFIG} says vocabulary_size {config.vocabulary_size}"
+        )
+    return model.eval(), vocabulary, _read_json(root / PREPROCESS)

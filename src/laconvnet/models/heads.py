@@ -1,0 +1,56 @@
+"""The heads: what the network says about a picture and a sentence."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from laconvnet.models.backbone import ConvNormAct
+
+
+class BoxHead(nn.Module):
+    """Anchor-free box head on one map.
+
+    Args:
+        in_dim: channels of the map.
+        dim: width of the head.
+    """
+
+    def __init__(self, in_dim: int, dim: int):
+        super().__init__()
+        self.stem = ConvNormAct(in_dim, dim)
+        self.convs = nn.Sequential(ConvNormAct(dim, dim, 3), ConvNormAct(dim, dim, 3))
+        self.box = nn.Conv2d(dim, 4, 1)
+        self.objectness = nn.Conv2d(dim, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_dim, h, w) to (N, 5, h, w): offsets x, y and log sizes w, h in strides, objectness logit."""
+        x = self.convs(self.stem(x))
+        return torch.cat([self.box(x), self.objectness(x)], 1)
+
+
+class MaskHead(nn.Module):
+    """Atrous spatial pyramid: the map seen at several dilations and as a whole, to one logit per pixel.
+
+    Args:
+        in_dim: channels of the stride-8 map.
+        dim: width of each branch.
+        dilations: of the 3x3 branches.
+    """
+
+    def __init__(self, in_dim: int, dim: int, dilations: Sequence[int]):
+        super().__init__()
+
+        def conv(kernel_size: int, dilation: int = 1) -> ConvNormAct:
+            return ConvNormAct(in_dim, dim, kernel_size, dilation=dilation, activation=nn.LeakyReLU(0.1))
+
+        self.local = nn.ModuleList([conv(1), *(conv(3, dilation) for dilation in dilations)])
+        self.whole = conv(1)
+        self.out = nn.Conv2d(dim * (len(dilations) + 2), 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_dim, h, w) at stride 8 to logits (N, 1, 8h, 8w) in input pixels."""
+        whole = self.whole(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
+        logits = self.out(torch.cat([branch(x) for branch in self.local] + [whole], 1))
+        return F.interpolate(logits, scale_factor=8.0, mode="bilinear", align_corners=True)

@@ -1,0 +1,115 @@
+"""LaConvNet: text encoder, language-guided backbone, neck, heads."""
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from laconvnet.language.encoder import TextEncoder
+from laconvnet.layers import Sentence
+from laconvnet.models.backbone import Backbone
+from laconvnet.models.config import ModelConfig
+from laconvnet.models.heads import BoxHead, MaskHead
+from laconvnet.models.neck import PathAggregation, TopDown
+from laconvnet.models.presets import resolve_config
+
+
+class LaConvNet(nn.Module):
+    """One network for every language-guided task; which heads it has is in its configuration.
+
+    Args:
+        config: shape and arithmetic.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        language, backbone = config.language, config.backbone
+        self.text = TextEncoder(
+            config.vocabulary_size,
+            embed_dim=language.embed_dim,
+            dim=language.dim,
+            rnn=language.rnn,
+            num_layers=language.num_layers,
+            num_heads=language.num_heads,
+            hidden_dim=language.hidden_dim,
+            dropout=language.dropout,
+        )
+        self.backbone = Backbone(backbone, language.dim)
+        pyramid = backbone.dims[2:]
+        self.neck = PathAggregation(pyramid, config.neck.depth)
+        self.heads = nn.ModuleDict()
+        if "rec" in config.tasks:
+            self.heads["rec"] = BoxHead(pyramid[2], config.head.box_dim or pyramid[2] // 2)
+        if "res" in config.tasks:
+            if config.neck.mask_path:
+                self.mask_path = TopDown(pyramid, config.neck.depth)
+            width = config.head.mask_dim or pyramid[0]
+            self.heads["res"] = MaskHead(pyramid[0], width, config.head.mask_dilations)
+        self._freeze_what_no_output_reads()
+
+    def _freeze_what_no_output_reads(self) -> None:
+        """So that every parameter that asks for a gradient gets one, in every process."""
+        if self.config.backbone.conditioning != "sentence":
+            self.text.pooling.requires_grad_(False)
+        if "rec" not in self.config.tasks and not self.config.neck.mask_path:
+            for unread in (self.neck.down8, self.neck.mix16, self.neck.down16, self.neck.mix32):
+                unread.requires_grad_(False)
+
+    def encode_text(self, tokens: Tensor) -> Sentence:
+        """Encode token ids (N, L) int64, 0 = padding after the words."""
+        words, mask, pooled = self.text(tokens)
+        return Sentence(words, mask, pooled)
+
+    def forward(self, images: Tensor, tokens: Tensor) -> dict[str, Tensor]:
+        """Look at pictures under sentences.
+
+        Args:
+            images: (N, 3, H, W) float in [0, 1], H and W multiples of 32.
+            tokens: (N, L) int64, 0 = padding after the words.
+
+        Returns:
+            By head: "rec" (N, 5, H/32, W/32), 4 box numbers and 1 objectness logit a cell; "res" (N, 1, H, W), mask
+            logits.
+
+        Raises:
+            ValueError: height or width is not a multiple of 32.
+        """
+        if images.shape[2] % 32 or images.shape[3] % 32:
+            raise ValueError(f"images are {tuple(images.shape)}; height and width must be multiples of 32")
+        features = self.backbone(images, self.encode_text(tokens))
+        pyramid = self.neck(*features[2:])
+        outputs = {}
+        if "rec" in self.heads:
+            outputs["rec"] = self.heads["rec"](pyramid[2])
+        if "res" in self.heads:
+            fine = self.mask_path(*pyramid)[0] if self.config.neck.mask_path else pyramid[0]
+            outputs["res"] = self.heads["res"](fine)
+        return outputs
+
+
+class SizedVocabulary(Protocol):
+    """What `build_model` needs of a vocabulary: how many ids it has."""
+
+    def __len__(self) -> int:
+        """Number of ids, padding included."""
+        ...
+
+
+def build_model(
+    preset: str, tasks: tuple[str, ...] = ("rec",), *, vocabulary: SizedVocabulary, **overrides: Any
+) -> LaConvNet:
+    """Build a network with fresh weights.
+
+    Args:
+        preset: "n", "t", "s", "b", "s_paper" or "b_paper".
+        tasks: heads: "rec" (box), "res" (mask).
+        vocabulary: its length is the number of word vectors.
+        **overrides: sections of `ModelConfig` with the fields to change.
+
+    Returns:
+        The network, in training mode.
+
+    Raises:
+        ValueError: an unknown preset, field or value.
+    """
+    return LaConvNet(resolve_config(preset, tasks=tasks, vocabulary_size=len(vocabulary), **overrides))

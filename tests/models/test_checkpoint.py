@@ -1,0 +1,108 @@
+"""The checkpoint folder: round trip, sharding, broken files, failures while writing."""
+
+import errno
+import json
+
+import pytest
+import torch
+
+from laconvnet.language import Vocabulary
+from laconvnet.models import build_model, checkpoint, load_checkpoint, save_checkpoint
+
+VOCABULARY = Vocabulary(["red", "circle", "the"], num_buckets=2)
+PREPROCESS = {"size": 96, "resize": "letterbox", "max_length": 15}
+
+
+@pytest.fixture
+def model():
+    return build_model("n", vocabulary=VOCABULARY).eval()
+
+
+@pytest.fixture
+def folder(tmp_path, model):
+    save_checkpoint(tmp_path / "ckpt", model, vocabulary=VOCABULARY, preprocess=PREPROCESS, card="# Card\n")
+    return tmp_path / "ckpt"
+
+
+def test_round_trip(folder, model):
+    loaded, vocabulary, preprocess = load_checkpoint(folder)
+    assert (vocabulary, preprocess) == (VOCABULARY, PREPROCESS) and loaded.config == model.config
+    for name, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value), name
+    images, tokens = torch.rand(1, 3, 64, 64), torch.tensor([[3, 4]])
+    assert torch.equal(loaded(images, tokens)["rec"], model(images, tokens)["rec"])
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md", "config.json", "model.safetensors", "preprocess.json", "vocabulary.json",
+    ]  # fmt: skip
+
+
+def test_large_weights_are_sharded(tmp_path, model):
+    save_checkpoint(
+        tmp_path / "c", model, vocabulary=VOCABULARY, preprocess=PREPROCESS, card="", max_shard_size="500KB"
+    )
+    assert len(list((tmp_path / "c").glob("model-*.safetensors"))) > 2
+    loaded, _, _ = load_checkpoint(tmp_path / "c")
+    assert all(
+        torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), model.state_dict().values(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocabulary.json", "preprocess.json"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=name):
+        load_checkpoint(folder)
+
+
+def test_broken_files_are_named(folder):
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"model\.safetensors is no safetensors file, or was cut short"):
+        load_checkpoint(folder)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"config\.json is no JSON"):
+        load_checkpoint(folder)
+
+
+def test_an_unknown_setting_is_named(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["backbone"]["width"] = 3
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"config\.json: backbone\.width"):
+        load_checkpoint(folder)
+
+
+def test_weights_of_another_task_are_refused(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"tasks": ["res"]}))
+    with pytest.raises(ValueError, match=r"does not fit config\.json \(tasks res\): \d+ weights missing .*heads\.res"):
+        load_checkpoint(folder)
+
+
+def test_a_vocabulary_of_another_size_is_refused(folder, model):
+    Vocabulary(["red"]).save(folder / "vocabulary.json")
+    with pytest.raises(ValueError, match=r"has 3 ids, config.json says vocabulary_size 6"):
+        load_checkpoint(folder)
+    with pytest.raises(ValueError, match="3 ids and the network 6 word vectors"):
+        save_checkpoint(folder, model, vocabulary=Vocabulary(["red"]), preprocess=PREPROCESS, card="")
+
+
+def test_a_path_is_never_looked_up_elsewhere(tmp_path):
+    with pytest.raises(FileNotFoundError, match="org/model is not a folder"):
+        load_checkpoint("org/model")
+
+
+@pytest.mark.parametrize("failing", ["save_torch_state_dict", "os.replace"])
+def test_a_full_disk_leaves_the_previous_checkpoint(folder, model, monkeypatch, failing):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with torch.no_grad():
+        next(model.parameters()).add_(1.0)
+    target = checkpoint.os if failing == "os.replace" else checkpoint
+    monkeypatch.setattr(target, failing.rpartition(".")[2], full)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(folder, model, vocabulary=VOCABULARY, preprocess=PREPROCESS, card="")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == ["ckpt"]
