@@ -1,0 +1,47 @@
+"""Pictures, sentences and labels: one record schema, transforms, batches, and readers of public datasets."""
+
+from laconvnet.data.collate import Batch, Collator, union_box
+from laconvnet.data.dataset import Example, FolderDataset
+from laconvnet.data.images import ImageError, read_image
+from laconvnet.data.loader import build_loader, set_epoch
+from laconvnet.data.sampler import ImageBatchSampler
+from laconvnet.data.schema import DatasetInfo, Record, SchemaError, read_records, splits, write_records
+from laconvnet.data.transforms import (
+    Augmentation,
+    ColorJitter,
+    Compose,
+    Flip,
+    RandomCrop,
+    Sample,
+    resize_to_input,
+)
+from laconvnet.data.words import swap_left_right
+from laconvnet.data.writer import DatasetWriter
+
+__all__ = [
+    "Augmentation",
+    "Batch",
+    "Collator",
+    "ColorJitter",
+    "Compose",
+    "DatasetInfo",
+    "DatasetWriter",
+    "Example",
+    "Flip",
+    "FolderDataset",
+    "ImageBatchSampler",
+    "ImageError",
+    "RandomCrop",
+    "Record",
+    "Sample",
+    "SchemaError",
+    "build_loader",
+    "read_image",
+    "read_records",
+    "resize_to_input",
+    "set_epoch",
+    "splits",
+    "swap_left_right",
+    "union_box",
+    "write_records",
+]

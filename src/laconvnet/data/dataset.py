@@ -1,0 +1,176 @@
+"""A dataset folder as a PyTorch dataset."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import Dataset
+
+from laconvnet.data.images import ImageError, UInt8Array, read_image
+from laconvnet.data.masks import decode_mask
+from laconvnet.data.schema import LABELS, Record, SchemaError, iterate_records
+from laconvnet.data.transforms import Augmentation, Mask, ResizeMode, Sample, resize_to_input
+
+# Pictures are decoded at no less than this factor of the input size, so that the final antialiased resize
+# still sees more detail than it keeps.
+_DETAIL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One record as the network gets it.
+
+    Attributes:
+        index: position of the record in its split.
+        record: the record, in its own frame.
+        sample: picture, boxes, masks and text after augmentation and resizing.
+    """
+
+    index: int
+    record: Record
+    sample: Sample
+
+
+class FolderDataset(Dataset[Example]):
+    """One split of a dataset folder.
+
+    What an example looks like depends on (seed, epoch, index) alone: not on the worker that makes it, on the
+    batch it is in, or on what was asked for before.
+
+    Args:
+        root: folder with `<split>.jsonl` and pictures.
+        split: name of the split.
+        size: side of the network's square input, pixels.
+        resize: "letterbox" keeps the aspect of the picture file, "stretch" fills the square.
+        augment: random changes for training, None for none.
+        require: labels that every record must have, of "boxes", "masks", "answer", "answers". Masks are
+            decoded only where they are required.
+        seed: seed of the augmentation.
+
+    Attributes:
+        records: the records, in the order of the file.
+
+    Raises:
+        SchemaError: a line is not a record or lacks a required label; names file and line.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        split: str,
+        *,
+        size: int,
+        resize: ResizeMode = "letterbox",
+        augment: Augmentation | None = None,
+        require: Sequence[str] = ("boxes",),
+        seed: int = 0,
+    ) -> None:
+        if size < 1:
+            raise ValueError(f"the input size must be at least 1 pixel, got {size}")
+        if resize not in get_args(ResizeMode):
+            raise ValueError(f"resize must be one of {get_args(ResizeMode)}, got {resize!r}")
+        if seed < 0:
+            raise ValueError(f"the seed must be 0 or more, got {seed}")
+        if unknown := [label for label in require if label not in LABELS]:
+            raise ValueError(f"require names {unknown}; a record can have {', '.join(LABELS)}")
+        self.root = Path(root)
+        self.path = self.root / f"{split}.jsonl"
+        self.split, self.size, self.resize, self.seed = split, size, resize, seed
+        self.augment = augment
+        self._transform = None if augment is None else augment.build()
+        self._with_masks = "masks" in require
+        # Shared memory: workers that outlive an epoch see the new number too.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+
+        self.records: list[Record] = []
+        self._lines: list[int] = []
+        for line, record in iterate_records(self.path):
+            for label in require:
+                if getattr(record, label) is None:
+                    raise SchemaError.at(f"{self.path}:{line}", [f"record {record.id!r} has no {label!r}"])
+            self.records.append(record)
+            self._lines.append(line)
+        if not self.records:
+            raise SchemaError.at(str(self.path), ["holds no records"])
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of which examples are made."""
+        return int(self._epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the random changes of an epoch, in running workers too; call it between epochs."""
+        self._epoch.fill_(epoch)
+
+    def __getitem__(self, index: int) -> Example:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Example]:
+        """Makes the examples of a batch, decoding every picture once.
+
+        Raises:
+            ImageError: a picture is missing or corrupt; names the file, the record, and its line.
+        """
+        pictures: dict[str, UInt8Array] = {}
+        examples = []
+        for index in indices:
+            record = self.records[index]
+            picture = pictures.get(record.image)
+            if picture is None:
+                picture = pictures[record.image] = self._read(index)
+            sample = self._sample(index, picture)
+            if self._transform is not None:
+                sample = self._transform(sample, np.random.default_rng([self.seed, self.epoch, index]))
+            examples.append(Example(index, record, resize_to_input(sample, self.size, self.resize)))
+        return examples
+
+    def _read(self, index: int) -> UInt8Array:
+        """Reads a record's picture, in no more detail than its input and its smallest crop need."""
+        record = self.records[index]
+        at_least = _DETAIL * self.size
+        if self.augment is not None and self.augment.crop is not None:
+            at_least = math.ceil(at_least / math.sqrt(self.augment.crop[0]))
+        try:
+            return read_image(self.root / record.image, None if self._with_masks else at_least)
+        except ImageError as error:
+            raise ImageError(f"{self.path}:{self._lines[index]}: record {record.id!r}: {error}") from error
+
+    def _sample(self, index: int, picture: UInt8Array) -> Sample:
+        """Joins a record and its picture; labels are scaled where the file is a resized copy of the frame."""
+        record = self.records[index]
+        height, width = picture.shape[:2]
+        sx, sy = width / record.width, height / record.height
+        boxes = np.array(record.boxes or (), dtype=np.float64).reshape(-1, 4) * (sx, sy, sx, sy)
+        masks = None
+        if self._with_masks:
+            count = len(record.masks or ())
+            masks = [_fit(self._decode(index, number), width, height) for number in range(count)]
+        return Sample(picture, boxes.astype(np.float32), record.text, (sx, sy, 0.0, 0.0), masks)
+
+    def _decode(self, index: int, number: int) -> Mask:
+        record = self.records[index]
+        assert record.masks is not None
+        try:
+            return decode_mask(record.masks[number])
+        except (ValueError, TypeError) as error:
+            where = f"{self.path}:{self._lines[index]}"
+            raise SchemaError.at(where, [f"record {record.id!r}, masks[{number}]: {error}"]) from error
+
+
+def _fit(mask: Mask, width: int, height: int) -> Mask:
+    """Resizes a mask to a picture that is a resized copy of its frame."""
+    if mask.shape == (height, width):
+        return mask
+    picture = Image.fromarray(mask.astype(np.uint8) * 255)
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR)) > 127

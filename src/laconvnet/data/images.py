@@ -1,0 +1,76 @@
+"""Picture files to RGB arrays, whatever their mode, depth or orientation."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+UInt8Array = npt.NDArray[np.uint8]
+
+_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error)
+
+
+class ImageError(OSError):
+    """A picture is missing, corrupt, or too large; the message names the file."""
+
+
+def read_image(path: str | os.PathLike[str], at_least: int | None = None) -> UInt8Array:
+    """Reads a picture as RGB.
+
+    EXIF orientation is applied, grey becomes RGB, 16-bit grey is scaled to 8 bits, and transparent
+    pixels are laid over white.
+
+    Args:
+        path: a file in any format that Pillow reads.
+        at_least: None for full size; otherwise a much larger picture may be returned shrunk by a whole
+            factor, its shorter side still `at_least` pixels or more. JPEG files are then also decoded faster.
+
+    Returns:
+        uint8 (H, W, 3), possibly read-only.
+
+    Raises:
+        ImageError: the file is missing, truncated, not a picture, or has too many pixels.
+    """
+    try:
+        with Image.open(path) as picture:
+            if at_least is not None:
+                picture.draft(None, (at_least, at_least))
+            picture.load()
+            ImageOps.exif_transpose(picture, in_place=True)
+            rgb = to_rgb(picture)
+        if at_least is not None and (factor := min(rgb.size) // at_least) > 1:
+            rgb = rgb.reduce(factor)
+        return np.asarray(rgb)
+    except FileNotFoundError:
+        raise ImageError(f"cannot read picture {os.fspath(path)}: no such file") from None
+    except Image.DecompressionBombError as error:
+        advice = "shrink the file, or raise PIL.Image.MAX_IMAGE_PIXELS"
+        raise ImageError(f"cannot read picture {os.fspath(path)}: {error} {advice}") from None
+    except _DECODER_ERRORS as error:
+        raise ImageError(f"cannot read picture {os.fspath(path)}: {error}") from error
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """Converts an opened picture of any mode to RGB.
+
+    Raises:
+        ValueError: the mode has no defined conversion, such as floating point or 32-bit values above 65535.
+    """
+    if picture.mode == "RGB" and not picture.has_transparency_data:
+        return picture
+    if picture.mode.startswith("I"):
+        values = np.asarray(picture).astype(np.int64)
+        low, high = int(values.min()), int(values.max())
+        if low < 0 or high > 65535:
+            raise ValueError(f"pixel values of mode {picture.mode} must lie in 0..65535, got {low}..{high}")
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+    if picture.mode == "F":
+        raise ValueError("floating-point pixels have no defined range; save the picture with 8 or 16 bits")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")

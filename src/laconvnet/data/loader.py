@@ -1,0 +1,93 @@
+"""Batches made in worker processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from multiprocessing.context import BaseContext
+from typing import cast
+
+import torch
+from torch.utils.data import DataLoader
+
+from laconvnet.data.collate import Batch, Collator
+from laconvnet.data.dataset import FolderDataset
+from laconvnet.data.sampler import ImageBatchSampler
+
+_SECONDS_PER_BATCH = 300
+
+
+def build_loader(
+    dataset: FolderDataset,
+    sampler: ImageBatchSampler,
+    collator: Collator,
+    num_workers: int = 0,
+    *,
+    pin_memory: bool = False,
+) -> DataLoader[Batch]:
+    """Builds a loader whose batches do not depend on the number of workers.
+
+    Workers start from a clean process, never by copying this one with its threads and locks, so they cannot
+    inherit a held lock; a script that uses them needs the usual `if __name__ == "__main__":`. They live as
+    long as the loader, use one thread each, and an error in one is raised here. The loader leaves the global
+    random state of torch alone.
+
+    Args:
+        dataset: what to load.
+        sampler: which records to batch.
+        collator: how to batch them.
+        num_workers: worker processes; 0 loads in this process.
+        pin_memory: whether batches are put into page-locked memory, for faster copies to a GPU.
+
+    Raises:
+        ValueError: num_workers is negative.
+        TypeError: there are workers and `collator.encode` cannot be sent to them.
+    """
+    if num_workers < 0:
+        raise ValueError(f"num_workers must be 0 or more, got {num_workers}")
+    if num_workers:
+        try:
+            pickle.dumps(collator)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise TypeError(
+                f"workers cannot receive {collator.encode!r}: {error}; use a method, a function of a module "
+                "or a functools.partial of them, or num_workers=0"
+            ) from error
+    return DataLoader(
+        dataset,  # type: ignore[arg-type]  # the collator turns examples into batches
+        batch_sampler=sampler,
+        collate_fn=collator,
+        num_workers=num_workers,
+        multiprocessing_context=_context() if num_workers else None,
+        persistent_workers=num_workers > 0,
+        worker_init_fn=_start_worker if num_workers else None,
+        timeout=_SECONDS_PER_BATCH if num_workers else 0,
+        pin_memory=pin_memory,
+        generator=torch.Generator(),
+    )
+
+
+def set_epoch(loader: DataLoader[Batch], epoch: int, start: int = 0) -> None:
+    """Tells sampler and dataset of a loader of `build_loader` which epoch comes next.
+
+    Args:
+        loader: the loader, not being iterated.
+        epoch: number of the epoch, from 0; order and augmentation are functions of it.
+        start: batches to skip without decoding them.
+    """
+    sampler, dataset = cast(ImageBatchSampler, loader.batch_sampler), cast(FolderDataset, loader.dataset)
+    sampler.set_epoch(epoch, start)
+    dataset.set_epoch(epoch)
+
+
+def _context() -> BaseContext:
+    """Chooses how workers start: from a small server that has the imports ready, or else from nothing."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["laconvnet.data.loader"])
+    return context
+
+
+def _start_worker(worker: int) -> None:
+    torch.set_num_threads(1)

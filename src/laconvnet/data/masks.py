@@ -1,0 +1,68 @@
+"""COCO run-length encodings to boolean masks and back.
+
+A mask is read column by column; its runs are the numbers of pixels outside, inside, outside, ... the object.
+The compressed form writes each run, from the fourth on less the run two before it, as a signed number in
+groups of five bits, lowest first, one character of 48 + bits + 32 if more follow for each group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def decode_mask(mask: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+    """Decodes one run-length encoding.
+
+    Args:
+        mask: `size` [height, width] and `counts`, compressed (string) or plain (list of run lengths).
+
+    Returns:
+        bool (height, width).
+
+    Raises:
+        ValueError: the counts are malformed, or do not fill the picture exactly.
+    """
+    height, width = mask["size"]
+    counts = mask["counts"]
+    runs = np.array(_decompress(counts) if isinstance(counts, str) else counts, dtype=np.int64)
+    if (runs < 0).any() or runs.sum() != height * width:
+        raise ValueError(
+            f"a mask of {height} x {width} needs runs of 0 or more that sum to {height * width} pixels; "
+            f"the shortest of {len(runs)} is {runs.min(initial=0)}, the sum is {runs.sum()}"
+        )
+    inside = np.arange(len(runs)) % 2 == 1
+    return np.repeat(inside, runs).reshape(width, height).T
+
+
+def encode_mask(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Encodes a boolean (H, W) mask as a compressed run-length encoding that JSON can hold."""
+    from pycocotools import mask as coco
+
+    encoding = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": [int(side) for side in encoding["size"]], "counts": encoding["counts"].decode("ascii")}
+
+
+def _decompress(counts: str) -> list[int]:
+    runs: list[int] = []
+    value = shift = 0
+    for letter in counts:
+        code = ord(letter) - 48
+        if not 0 <= code < 64:
+            raise ValueError(f"compressed runs are written with the characters '0' to 'o', got {letter!r}")
+        value |= (code & 31) << shift
+        shift += 5
+        if code & 32:
+            continue
+        if code & 16:
+            value -= 1 << shift
+        if len(runs) > 2:
+            value += runs[-2]
+        runs.append(value)
+        value = shift = 0
+    if shift:
+        raise ValueError("compressed runs end within a number")
+    return runs

@@ -1,0 +1,66 @@
+"""Examples to batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from laconvnet.data import Collator, Example, Record, Sample, union_box
+
+
+def encode(text: str) -> list[int]:
+    ids = [len(word) for word in text.split() if word.isalpha()]
+    if not ids:
+        raise ValueError(f"{text!r} has no words")
+    return ids
+
+
+def example(index: int, text: str, boxes: list[list[float]], masks: list[np.ndarray] | None = None) -> Example:
+    image = np.full((4, 4, 3), index, np.uint8)
+    image[0, 1] = (10, 20, 30)
+    record = Record(f"r{index}", "images/a.png", 40 + index, 20, "as in the file", group="people" if index else None)
+    sample = Sample(image, np.array(boxes, np.float32).reshape(-1, 4), text, (2.0, 3.0, index, 1.0), masks)
+    return Example(index, record, sample)
+
+
+def test_a_batch_has_every_part() -> None:
+    batch = Collator(encode)([example(0, "a dog", [[0, 1, 2, 3], [1, 0, 3, 2]]), example(7, "the big dog there", [])])
+    assert set(batch) == {
+        "images", "tokens", "target_boxes", "frames", "sizes", "ids", "groups", "indices", "texts",
+    }  # fmt: skip
+    assert batch["images"].dtype == torch.uint8 and batch["images"].shape == (2, 3, 4, 4)
+    assert batch["images"].is_contiguous()
+    assert batch["images"][:, :, 0, 1].tolist() == [[10, 20, 30]] * 2
+    assert batch["images"][1, :, 3, 3].tolist() == [7, 7, 7]
+    assert batch["tokens"].tolist() == [[1, 3, 0, 0], [3, 3, 3, 5]]
+    assert batch["tokens"].dtype == torch.int64
+    assert batch["target_boxes"].dtype == torch.float32
+    assert batch["target_boxes"][0].tolist() == [0, 0, 3, 3]
+    assert batch["target_boxes"][1].isnan().all()
+    assert batch["frames"].tolist() == [[2, 3, 0, 1], [2, 3, 7, 1]]
+    assert batch["sizes"].tolist() == [[40, 20], [47, 20]]
+    assert batch["ids"] == ["r0", "r7"] and batch["indices"] == [0, 7]
+    assert batch["groups"] == [None, "people"]
+    assert batch["texts"] == ["a dog", "the big dog there"]
+
+
+def test_the_union_holds_all_boxes() -> None:
+    boxes = np.array([[5, 6, 7, 8], [1, 7, 2, 9], [3, 2, 4, 3]], np.float32)
+    assert union_box(boxes).tolist() == [1, 2, 7, 9]
+    assert union_box(boxes).dtype == np.float32
+    assert np.isnan(union_box(np.zeros((0, 4), np.float32))).all()
+
+
+def test_masks_are_joined() -> None:
+    left, right = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
+    left[:, 0], right[:, 3] = True, True
+    batch = Collator(encode)([example(0, "a dog", [], [left, right]), example(1, "a dog", [], [])])
+    assert batch["target_masks"].dtype == torch.bool
+    assert batch["target_masks"][0, 2].tolist() == [True, False, False, True]
+    assert not batch["target_masks"][1].any()
+
+
+def test_a_text_that_cannot_be_encoded_names_its_record() -> None:
+    with pytest.raises(ValueError, match="record 'r3': '123' has no words"):
+        Collator(encode)([example(0, "a dog", []), example(3, "123", [])])
