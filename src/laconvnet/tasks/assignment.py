@@ -1,0 +1,54 @@
+"""Which cells learn a box: optimal-transport assignment for one target, as whole-batch tensor code.
+
+Legend: N batch, A cells.
+"""
+
+import torch
+from torch import Tensor
+
+from laconvnet.tasks.boxes import Cells, to_corners
+
+CENTRE_RADIUS = 2.5  # cells
+IOU_COST = 3.0
+OUTSIDE_COST = 1e5
+TOP = 10
+
+
+def iou_with_target(boxes: Tensor, targets: Tensor, eps: float = 0.0) -> Tensor:
+    """IoU of each cell's box (N, A, 4) with its sample's target (N, 4), both centre x, y, width, height: (N, A)."""
+    cell, target = to_corners(boxes), to_corners(targets)[:, None]
+    low = torch.maximum(cell[..., :2], target[..., :2])
+    high = torch.minimum(cell[..., 2:], target[..., 2:])
+    sides = (high - low).clamp(min=0)
+    intersection = sides[..., 0] * sides[..., 1]
+    union = boxes[..., 2] * boxes[..., 3] + (targets[:, 2] * targets[:, 3])[:, None] - intersection
+    return intersection / (union + eps)
+
+
+@torch.no_grad()
+def assign(cells: Cells, targets: Tensor, stride: int) -> Tensor:
+    """Choose the positive cells of every sample (facts of SimOTA with a single target and no classes).
+
+    Candidates have their centre inside the target or within 2.5 cells of its centre. The number k of positives is the
+    sum of the ten best candidate IoUs, rounded down, at least one; the k candidates of least cost
+    ``3 * -log(IoU) + 1e5 * [not both inside and near]`` are positive.
+
+    Args:
+        cells: the network's boxes.
+        targets: (N, 4) centre x, y, width, height in input pixels; a NaN row has no positives.
+        stride: input pixels per cell.
+
+    Returns:
+        (N, A) bool.
+    """
+    from_centre = (cells.centres - targets[:, None, :2]).abs()
+    inside = (from_centre < targets[:, None, 2:] / 2).all(-1)
+    near = (from_centre < CENTRE_RADIUS * stride).all(-1)
+    candidate = inside | near
+    iou = iou_with_target(cells.boxes, targets).nan_to_num(0.0)
+    cost = IOU_COST * -torch.log(iou + 1e-8) + OUTSIDE_COST * ~(inside & near)
+    cost = cost.masked_fill(~candidate, torch.inf)
+    best = (iou * candidate).topk(min(TOP, iou.shape[1]), dim=1).values
+    count = best.sum(1).int().clamp(min=1)
+    rank = cost.argsort(dim=1, stable=True).argsort(dim=1)
+    return (rank < count[:, None]) & candidate

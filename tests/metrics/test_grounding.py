@@ -1,0 +1,181 @@
+"""Overlap and accuracy, by hand, and over two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from laconvnet.metrics import GroundingAccuracy, box_iou
+
+NOWHERE = [float("nan")] * 4
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([0, 0, 10, 10], [0, 0, 10, 10], 1.0),
+        ([0, 0, 10, 10], [5, 0, 15, 10], 50 / 150),
+        ([0, 0, 10, 10], [2, 2, 4, 4], 4 / 100),
+        ([0, 0, 10, 10], [10, 0, 20, 10], 0.0),
+        ([0, 0, 10, 10], [20, 20, 30, 30], 0.0),
+        ([10, 10, 0, 0], [0, 0, 10, 10], 0.0),  # corners the wrong way round: an empty box
+        ([5, 5, 5, 5], [5, 5, 5, 5], 0.0),
+        ([-5, -5, 5, 5], [0, 0, 5, 5], 25 / 100),
+    ],
+)
+def test_overlap_by_hand(a: list[float], b: list[float], expected: float) -> None:
+    left, right = torch.tensor([a], dtype=torch.float64), torch.tensor([b], dtype=torch.float64)
+    assert box_iou(left, right).item() == pytest.approx(expected)
+    assert box_iou(right, left).item() == pytest.approx(expected)
+
+
+corners = st.lists(st.integers(-20, 20), min_size=4, max_size=4)
+
+
+@given(corners, corners)
+def test_overlap_counts_pixels(a: list[int], b: list[int]) -> None:
+    def pixels(box: list[int]) -> set[tuple[int, int]]:
+        return {(x, y) for x in range(box[0], box[2]) for y in range(box[1], box[3])}
+
+    union = len(pixels(a) | pixels(b))
+    expected = len(pixels(a) & pixels(b)) / union if union else 0.0
+    assert box_iou(torch.tensor([a]).double(), torch.tensor([b]).double()).item() == pytest.approx(expected)
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"got \(2, 4\) and \(3, 4\)"):
+        box_iou(torch.zeros(2, 4), torch.zeros(3, 4))
+    with pytest.raises(ValueError, match="need 2 groups, got 1"):
+        GroundingAccuracy().update(torch.zeros(2, 4), torch.zeros(2, 4), ["a"])
+
+
+def values(metric: GroundingAccuracy) -> dict[str, float]:
+    return {name: float(value) for name, value in metric.compute().items()}
+
+
+def wide(width: float) -> list[float]:
+    return [0, 0, width, 10]
+
+
+def test_accuracy_by_hand() -> None:
+    metric = GroundingAccuracy()
+    whole = wide(10)
+    pred = torch.tensor([wide(10), wide(5), wide(2.5), wide(6), [float("nan"), 0, 1, 1], wide(10)])
+    target = torch.tensor([whole] * 5 + [NOWHERE])
+    metric.update(pred, target, ["a", "a", None, "b", "b", "c"])
+    # IoU 1, 1/2, 1/4, 0.6, a miss; the last has no target. A threshold that is only reached does not count.
+    assert values(metric) == {
+        "accuracy@0.25": pytest.approx(3 / 5),
+        "accuracy@0.5": pytest.approx(2 / 5),
+        "accuracy@0.75": pytest.approx(1 / 5),
+        "mean_iou": pytest.approx((1 + 0.5 + 0.25 + 0.6) / 5),
+        "accuracy@0.5/a": pytest.approx(1 / 2),
+        "accuracy@0.5/b": pytest.approx(1 / 2),
+    }
+
+
+def test_batches_add_up_and_reset_forgets() -> None:
+    torch.manual_seed(0)
+    pred, target = torch.rand(30, 4), torch.rand(30, 4)
+    groups = [["x", "y", None][i % 3] for i in range(30)]
+    whole, parts = GroundingAccuracy(), GroundingAccuracy()
+    whole.update(pred, target, groups)
+    for begin, end in ((0, 1), (1, 14), (14, 14), (14, 30)):
+        parts.update(pred[begin:end], target[begin:end], groups[begin:end])
+    assert values(parts) == pytest.approx(values(whole))
+    parts.reset()
+    parts.update(torch.tensor([wide(1)]), torch.tensor([wide(1)]), ["y"])
+    assert {name for name in values(parts) if "/" in name} == {"accuracy@0.5/y"}
+    assert set(values(parts).values()) == {1.0}
+
+
+def test_called_as_a_function_it_gives_the_batch_and_keeps_the_sum() -> None:
+    metric = GroundingAccuracy()
+    metric.update(torch.tensor([wide(10)]), torch.tensor([wide(10)]), ["a"])
+    batch = metric(torch.tensor([wide(1)]), torch.tensor([wide(10)]), ["b"])
+    assert {k: float(v) for k, v in batch.items() if "@0.5" in k} == {"accuracy@0.5": 0, "accuracy@0.5/b": 0}
+    assert {k: v for k, v in values(metric).items() if "@0.5" in k} == {
+        "accuracy@0.5": 0.5, "accuracy@0.5/a": 1.0, "accuracy@0.5/b": 0.0,
+    }  # fmt: skip
+
+
+def test_nothing_with_a_target_is_not_a_number() -> None:
+    metric = GroundingAccuracy()
+    metric.update(torch.zeros(1, 4), torch.tensor([NOWHERE]), ["a"])
+    assert all(value != value for value in values(metric).values())
+    assert set(values(metric)) == {"accuracy@0.25", "accuracy@0.5", "accuracy@0.75", "mean_iou"}
+
+
+def test_it_travels_to_another_process() -> None:
+    metric = GroundingAccuracy()
+    metric.update(torch.tensor([wide(10)]), torch.tensor([wide(10)]), ["a"])
+    assert values(pickle.loads(pickle.dumps(metric))) == values(metric)
+
+
+SHARES = (
+    (list(range(0, 7)), ["a", "b", None, "a", "b", "a", None]),
+    (list(range(7, 10)), ["c", None, "b"]),
+)
+
+
+def boxes() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    target = torch.rand(10, 4, generator=generator) * 10
+    target[:, 2:] += target[:, :2]
+    return target + torch.randn(10, 4, generator=generator), target
+
+
+RANK = """
+import json, sys
+import torch, torch.distributed as dist
+from laconvnet.metrics import GroundingAccuracy
+folder, rank = sys.argv[1], int(sys.argv[2])
+dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
+pred, target, groups = torch.load(f"{folder}/{rank}.pt")
+metric = GroundingAccuracy()
+metric.update(pred, target, groups)
+metric.compute()
+metric.update(pred[:0], target[:0], [])
+value = {name: float(v) for name, v in metric.compute().items()}
+with open(f"{folder}/{rank}.json", "w") as out:
+    json.dump(value, out)
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.parametrize("second_is_empty", [False, True])
+def test_two_processes_with_different_groups_equal_one(tmp_path: Path, second_is_empty: bool) -> None:
+    pred, target = boxes()
+    one = GroundingAccuracy()
+    shares = ((SHARES[0][0] + SHARES[1][0], SHARES[0][1] + SHARES[1][1]), ([], [])) if second_is_empty else SHARES
+    ranks = []
+    for rank, (rows, groups) in enumerate(shares):
+        one.update(pred[rows], target[rows], groups)
+        torch.save((pred[rows], target[rows], groups), tmp_path / f"{rank}.pt")
+        ranks.append(
+            subprocess.Popen(
+                [sys.executable, "-W", "error", "-c", RANK, str(tmp_path), str(rank)],
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    "OMP_NUM_THREADS": "1",
+                },
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    for process in ranks:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    for rank in range(2):
+        assert json.loads((tmp_path / f"{rank}.json").read_text()) == pytest.approx(values(one))
