@@ -1,0 +1,33 @@
+"""Training and evaluation of a network on a task."""
+
+from laconvnet.training.config import (
+    DataConfig,
+    EMAConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
+from laconvnet.training.config_file import ConfigError, load_config, setting_names
+from laconvnet.training.ema import ExponentialMovingAverage
+from laconvnet.training.evaluate import evaluate
+from laconvnet.training.inputs import to_model_input
+from laconvnet.training.interrupt import TrainingInterrupted
+from laconvnet.training.schedule import learning_rate
+from laconvnet.training.trainer import train
+
+__all__ = [
+    "ConfigError",
+    "DataConfig",
+    "EMAConfig",
+    "ExponentialMovingAverage",
+    "OptimizerConfig",
+    "ScheduleConfig",
+    "TrainConfig",
+    "TrainingInterrupted",
+    "evaluate",
+    "learning_rate",
+    "load_config",
+    "setting_names",
+    "to_model_input",
+    "train",
+]

@@ -1,0 +1,157 @@
+"""The settings of a training run: what they are called, what they mean, and which values they may take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A group of settings that cannot be changed after reading and refuses a name it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataConfig(Section):
+    """Which pictures and sentences are learned from, and how they are brought to the network."""
+
+    root: Path = Field(description="Dataset folder, with dataset.json and one <split>.jsonl per split.")
+    train_split: str = Field(default="train", description="Split to learn from.")
+    val_split: str = Field(default="val", description="Split to evaluate on.")
+    size: int = Field(default=416, ge=32, multiple_of=32, description="Side of the square network input, in pixels.")
+    resize: Literal["letterbox", "stretch"] = Field(
+        default="letterbox",
+        description="Keep the aspect ratio and pad (letterbox), or fill the square (stretch).",
+    )
+    batch_size: int = Field(default=32, ge=1, description="Sentences in one batch of one process.")
+    eval_batch_size: int = Field(default=32, ge=1, description="Sentences in one batch of the evaluation.")
+    sentences_per_image: int | None = Field(
+        default=None,
+        ge=1,
+        description="Sentences taken of an image in one visit while training; null takes all of them.",
+    )
+    num_workers: int = Field(default=2, ge=0, description="Processes that read pictures; 0 reads them in the main one.")
+    flip: Share = Field(
+        default=0.0, description="Probability of mirroring a picture, its boxes and its left/right words."
+    )
+    color_jitter: Share = Field(default=0.0, description="Strength of random brightness, contrast and saturation.")
+    hue: Annotated[float, Field(ge=0, le=0.5)] = Field(default=0.0, description="Largest change of hue, in full turns.")
+    crop: tuple[Share, Share] | None = Field(
+        default=None,
+        description="Range of the area share of a random crop that keeps every box whole; null never crops.",
+    )
+    aspect: tuple[Positive, Positive] = Field(
+        default=(3 / 4, 4 / 3), description="Range of the factor by which such a crop changes the aspect."
+    )
+    max_length: int | None = Field(default=15, ge=1, description="Words kept of a sentence; null keeps all of them.")
+    min_count: int = Field(
+        default=1, ge=1, description="Occurrences in the training split that a word of the vocabulary needs."
+    )
+    num_buckets: int = Field(
+        default=32, ge=1, description="Shared rows of the embedding for words outside the vocabulary."
+    )
+    val_limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="Evaluate only the first records of the split; null evaluates all of them.",
+    )
+    shuffle_sentences: bool | Literal["train", "val"] = Field(
+        default=False,
+        description="Control experiment: permute the sentences among the images of a split, or of both.",
+    )
+
+
+class OptimizerConfig(Section):
+    """How a gradient changes the weights."""
+
+    name: Literal["adam", "adamw"] = Field(default="adam", description="Adam, or AdamW with decoupled weight decay.")
+    lr: Positive = Field(default=1e-4, description="Learning rate after the warm-up.")
+    betas: tuple[Share, Share] = Field(default=(0.9, 0.98), description="Decay of the two running moments.")
+    eps: Positive = Field(default=1e-9, description="Term that keeps the division by the second moment finite.")
+    weight_decay: NotNegative = Field(
+        default=0.0,
+        description="Weight decay of matrices and filters; norms, biases and other vectors have none.",
+    )
+    clip_grad_norm: Positive | None = Field(
+        default=0.15, description="Largest total norm of the gradient; null does not clip."
+    )
+
+
+class ScheduleConfig(Section):
+    """How the learning rate moves during training."""
+
+    kind: Literal["cosine", "steps", "constant"] = Field(default="cosine", description="Shape after the warm-up.")
+    warmup: NotNegative = Field(default=3.0, description="Epochs of linear warm-up; a fraction is allowed.")
+    warmup_start: NotNegative = Field(default=1e-7, description="Learning rate at the first step of the warm-up.")
+    min_lr: NotNegative = Field(default=1e-6, description="Learning rate at the end of a cosine.")
+    milestones: tuple[NotNegative, ...] = Field(
+        default=(), description="Epochs at which a steps schedule multiplies the learning rate by gamma."
+    )
+    gamma: Share = Field(default=0.2, description="Factor of a steps schedule at each milestone.")
+
+
+class EMAConfig(Section):
+    """The running average of the weights that is evaluated and published."""
+
+    decay: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        default=0.9997,
+        description="Share of the average kept in a step; null or 0 evaluates the raw weights.",
+    )
+
+
+class TrainConfig(Section):
+    """Everything that decides a training run."""
+
+    preset: str = Field(description="Name of the network, as build_model knows it.")
+    model: dict[str, Any] = Field(default_factory=dict, description="Changes to the preset, passed to build_model.")
+    task: str = Field(default="rec", description="Name of the task, as build_task knows it.")
+    task_options: dict[str, Any] = Field(default_factory=dict, description="Options of the task.")
+    data: DataConfig = Field(description="Pictures and sentences.")
+    vectors: Path | None = Field(
+        default=None,
+        description="GloVe text file that initialises the word embedding; null takes the shipped table.",
+    )
+    freeze_embedding: bool = Field(default=True, description="Keep the word embedding as it was initialised.")
+    optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="Optimiser.")
+    schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="Learning rate schedule.")
+    ema: EMAConfig = Field(default=EMAConfig(), description="Running average of the weights.")
+    epochs: int = Field(default=40, ge=1, description="Passes over the training split; the schedule spans them.")
+    max_steps: int | None = Field(
+        default=None, ge=1, description="Steps after which training ends, before the epochs do."
+    )
+    max_minutes: Positive | None = Field(
+        default=None,
+        description="Minutes of training; the schedule follows the clock when it is ahead of the steps.",
+    )
+    gradient_accumulation: int = Field(default=1, ge=1, description="Batches whose gradients make one step.")
+    mixed_precision: Literal["no", "bf16", "fp16"] = Field(
+        default="no", description="Number format of the forward pass."
+    )
+    device: Literal["auto", "cpu"] = Field(default="auto", description="Use an accelerator if there is one, or never.")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads of PyTorch; null leaves its default.")
+    compile: bool = Field(default=False, description="Compile the network with torch.compile.")
+    seed: int = Field(default=123456, ge=0, description="Seed of weights, order, augmentation and dropout.")
+    eval_every: NotNegative = Field(default=1.0, description="Epochs between evaluations; 0 evaluates only at the end.")
+    save_every: NotNegative = Field(
+        default=1.0, description="Epochs between saves of the state; 0 saves only at the end."
+    )
+    log_every: int = Field(default=20, ge=1, description="Steps between two lines of the log.")
+    tensorboard: bool = Field(default=False, description="Also write the log for TensorBoard.")
+    output: Path = Field(description="Folder of the run: weights, log, results and the state to resume from.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrainConfig:
+        if self.schedule.kind == "steps" and not self.schedule.milestones:
+            raise ValueError("schedule.milestones must name at least one epoch when schedule.kind is steps")
+        return self
+
+    def to_yaml(self) -> str:
+        """Every setting, defaults included, as YAML that `load_config` reads back to an equal config."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

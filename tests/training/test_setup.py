@@ -1,0 +1,96 @@
+"""The control experiment, the word embedding, and the parts of a real run."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from toy_world import toy_config
+
+from laconvnet.data import Record, read_records
+from laconvnet.language import Vocabulary, load_word_vectors
+from laconvnet.training.setup import build_parts, initialise_embedding, shuffled_sentences
+
+
+def make_records(sentences_per_image: list[int]) -> list[Record]:
+    return [
+        Record.from_json(
+            {
+                "id": f"{image}-{number}",
+                "image": f"{image}.jpg",
+                "width": 10,
+                "height": 10,
+                "text": f"text {image} {number}",
+                "boxes": [[0, 0, image % 9 + 1, 1]],
+                "group": f"group {image}",
+            },
+            where="here",
+        )
+        for image, count in enumerate(sentences_per_image)
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("sizes", [[1, 1], [3, 3, 3], [5, 1, 2, 4, 1], [2] * 9])
+@pytest.mark.parametrize("seed", range(5))
+def test_every_sentence_goes_to_another_image(sizes: list[int], seed: int) -> None:
+    records = make_records(sizes)
+    shuffled = shuffled_sentences(records, seed)
+    assert [(r.id, r.image, r.boxes) for r in shuffled] == [(r.id, r.image, r.boxes) for r in records]
+    assert Counter(r.text for r in shuffled) == Counter(r.text for r in records)
+    own = defaultdict(set)
+    for record in records:
+        own[record.image].add(record.text)
+    assert not [r.id for r in shuffled if r.text in own[r.image]]
+    assert all(r.group == f"group {r.text.split()[1]}" for r in shuffled)
+
+
+def test_the_permutation_is_that_of_the_seed() -> None:
+    records = make_records([2] * 20)
+    assert shuffled_sentences(records, 1) == shuffled_sentences(records, 1)
+    assert shuffled_sentences(records, 1) != shuffled_sentences(records, 2)
+
+
+@pytest.mark.parametrize("which", [False, True, "train", "val"])
+def test_the_control_reaches_the_splits_it_names(world: Path, tmp_path: Path, which: bool | str) -> None:
+    parts = build_parts(toy_config(world, tmp_path, preset="n", data={"shuffle_sentences": which}))
+    for split, loader in (("train", parts.train_loader), ("val", parts.eval_loader)):
+        before = [record.text for record in read_records(world / f"{split}.jsonl")]
+        after = [record.text for record in loader.dataset.records]  # type: ignore[attr-defined]
+        assert (before != after) == (which in (True, split))
+        assert Counter(before) == Counter(after)
+
+
+def test_parts_follow_the_settings(world: Path, tmp_path: Path) -> None:
+    config = toy_config(world, tmp_path, preset="n", data={"val_limit": 3, "max_length": 2, "size": 64})
+    parts = build_parts(config)
+    batch = next(iter(parts.train_loader))
+    assert batch["images"].shape == (4, 3, 64, 64) and batch["images"].dtype == torch.uint8
+    assert batch["tokens"].shape == (4, 2)
+    assert len(parts.eval_loader.dataset) == 3  # type: ignore[arg-type]
+    assert "red" in parts.vocabulary and parts.vocabulary.num_buckets == 32
+    resumed = build_parts(config, Vocabulary(["other"]))
+    assert resumed.vocabulary == Vocabulary(["other"])
+
+
+def test_the_embedding_takes_the_word_vectors() -> None:
+    vocabulary = Vocabulary(["dog", "zzyzxq"], num_buckets=2)
+    embedding = nn.Embedding(len(vocabulary), 100, padding_idx=0)
+    initialise_embedding(embedding, vocabulary, None, freeze=True)
+    expected = torch.from_numpy(load_word_vectors()["dog"].copy())
+    assert torch.equal(embedding.weight[vocabulary.id("dog")], expected)
+    assert torch.equal(embedding.weight[0], torch.zeros(100))
+    assert not embedding.weight.requires_grad
+    initialise_embedding(embedding, vocabulary, None, freeze=False)
+    assert embedding.weight.requires_grad
+
+
+def test_vectors_of_another_width_are_refused(tmp_path: Path) -> None:
+    table = tmp_path / "glove.txt"
+    table.write_text("dog 1 2 3\n")
+    vocabulary = Vocabulary(["dog"])
+    with pytest.raises(ValueError, match=r"words of 100 numbers .*glove\.txt has 3"):
+        initialise_embedding(nn.Embedding(len(vocabulary), 100), vocabulary, table, freeze=True)
