@@ -1,0 +1,63 @@
+"""What a network costs, counted without running it: parameters and multiply-accumulates, the operator included."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from laconvnet.models import LaConvNet
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counts for one picture and one sentence.
+
+    Attributes:
+        parameters: all of them.
+        embedding_parameters: those of the word-vector table, part of `parameters`.
+        macs: multiply-accumulates of convolutions, matrix products, the recurrent layer and the operator. The paper's
+            "FLOPs" count one per multiply-accumulate.
+        norm_operations: two per element that a BatchNorm writes; the paper's figures seem to include them.
+    """
+
+    parameters: int
+    embedding_parameters: int
+    macs: int
+    norm_operations: int
+
+
+def measure_cost(model: LaConvNet, size: int, words: int = 15) -> Cost:
+    """Count on the meta device, where nothing is computed and recurrent layers and attention are seen too.
+
+    Args:
+        model: the network; it stays as it is.
+        size: side of the square picture, a multiple of 32.
+        words: length of the sentence.
+
+    Returns:
+        The counts.
+    """
+    shadow = copy.deepcopy(model).to("meta").eval()
+    norm_elements: list[int] = []
+
+    def count(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        norm_elements.append(output.numel())
+
+    for module in shadow.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.register_forward_hook(count)
+    images = torch.zeros(1, 3, size, size, device="meta")
+    tokens = torch.ones(1, words, dtype=torch.int64, device="meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        shadow(images, tokens)
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        embedding_parameters=model.text.embedding.weight.numel(),
+        macs=counter.get_total_flops() // 2,
+        norm_operations=2 * sum(norm_elements),
+    )

@@ -1,0 +1,239 @@
+"""The command line: a table of small functions over the library."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="laconvnet",
+    help="One compact network that reads the sentence from its first pixel on: point at what is named.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Convert, check, count and look at datasets.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(bench_app, name="bench")
+
+Device = Annotated[str, typer.Option(help="Where to run: cpu, cuda, cuda:1, mps.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Root = Annotated[Path, typer.Argument(help="Dataset folder.", show_default=False)]
+
+
+class Link(StrEnum):
+    """How pictures get into the dataset folder."""
+
+    copy = "copy"
+    hardlink = "hardlink"
+    symlink = "symlink"
+
+
+class Source(StrEnum):
+    """Public datasets with a reader."""
+
+    flickr30k = "flickr30k"
+
+
+def main() -> None:
+    """Run the command line; expected failures end in one line and exit code 1, wrong usage in 2."""
+    try:
+        app()
+    except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+@data_app.command("convert")
+def data_convert(
+    name: Annotated[Source, typer.Argument(help="Which dataset.", show_default=False)],
+    source: Annotated[Path, typer.Option(help="Folder of the raw download, in its official layout.")],
+    out: Annotated[Path, typer.Option(help="Dataset folder to make.")],
+    link: Annotated[Link, typer.Option(help="Copy the pictures or link to them.")] = Link.copy,
+) -> None:
+    """Turn a public dataset's raw download into a dataset folder."""
+    from laconvnet.data import readers
+
+    converters = {Source.flickr30k: readers.convert_flickr30k}
+    typer.echo(str(converters[name](source, out, link=link.value)))
+
+
+@data_app.command("validate")
+def data_validate(root: Root) -> None:
+    """Check every line and every picture; exit code 1 if something is wrong."""
+    from laconvnet.data.validate import validate
+
+    report = validate(root, progress=True)
+    typer.echo(str(report))
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@data_app.command("stats")
+def data_stats(root: Root, as_json: JsonFlag = False) -> None:
+    """Count records, words, boxes and groups."""
+    from laconvnet.data.stats import describe, table
+
+    description = describe(root)
+    if as_json:
+        _print_json(description)
+    else:
+        typer.echo(table(description))
+
+
+@data_app.command("show")
+def data_show(
+    root: Root,
+    split: Annotated[str, typer.Option(help="Which split.")] = "train",
+    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("sheet.png"),
+    count: Annotated[int, typer.Option(min=1, help="Records on the sheet.")] = 12,
+    seed: Annotated[int | None, typer.Option(help="Draw them at random; without it, the first ones.")] = None,
+) -> None:
+    """Draw records with their boxes and sentences on one sheet."""
+    from laconvnet.data.show import show
+
+    show(root, split, out, count=count, seed=seed)
+    typer.echo(f"wrote {out}")
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML file; see configs/.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Changed settings, such as data.size=224.", show_default=False)
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on where the run in its output folder stopped.")] = False,
+) -> None:
+    """Train a network."""
+    from laconvnet.training import TrainingInterrupted, load_config
+    from laconvnet.training import train as run
+
+    try:
+        _print_json(run(load_config(config, overrides or []), resume=resume))
+    except TrainingInterrupted as interruption:
+        raise RuntimeError(str(interruption)) from None
+
+
+@app.command("eval")
+def evaluate(
+    model: Annotated[Path, typer.Option(help="Checkpoint folder.")],
+    data: Annotated[Path, typer.Option(help="Dataset folder.")],
+    split: Annotated[str, typer.Option(help="Which split.")] = "val",
+    out: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
+    save_predictions: Annotated[Path | None, typer.Option(help="Write one prediction per line to this file.")] = None,
+    shuffle_sentences: Annotated[
+        bool, typer.Option(help="Control: permute the sentences among the pictures first.")
+    ] = False,
+    blind: Annotated[
+        str | None,
+        typer.Option(metavar="SPLIT", help="Also score boxes chosen on this split without looking."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Sentences together.")] = 64,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 1,
+    device: Device = "cpu",
+) -> None:
+    """Score a checkpoint on a split."""
+    from laconvnet.scoring import score_checkpoint
+
+    result = score_checkpoint(
+        model,
+        data,
+        split,
+        save_predictions=save_predictions,
+        shuffle_sentences=shuffle_sentences,
+        blind_split=blind,
+        batch_size=batch_size,
+        num_workers=workers,
+        device=device,
+    )
+    _print_json(result)
+    if out is not None:
+        out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+@app.command()
+def predict(
+    image: Annotated[Path, typer.Argument(help="Picture.", show_default=False)],
+    text: Annotated[list[str], typer.Argument(help="One sentence or several.", show_default=False)],
+    model: Annotated[Path, typer.Option(help="Checkpoint folder.")],
+    out: Annotated[Path | None, typer.Option(help="Draw the answers on the picture, into this file.")] = None,
+    as_json: JsonFlag = False,
+    device: Device = "cpu",
+) -> None:
+    """Point at what each sentence names."""
+    from laconvnet.predictor import Predictor, as_picture, draw
+
+    picture = as_picture(image)
+    predictions = Predictor.from_pretrained(model, device=device)(picture, text)
+    if as_json:
+        _print_json([prediction.to_json() for prediction in predictions])
+    else:
+        for prediction in predictions:
+            typer.echo(str(prediction))
+    if out is not None:
+        draw(picture, predictions).save(out)
+        typer.echo(f"wrote {out}", err=True)
+
+
+@app.command("import-official")
+def import_official(
+    checkpoint: Annotated[Path, typer.Argument(help="The authors' .pth file.", show_default=False)],
+    annotations: Annotated[Path, typer.Option(help="Their annotation JSON it was trained on: it fixes the words.")],
+    out: Annotated[Path, typer.Option(help="Checkpoint folder to make.")],
+    variant: Annotated[str, typer.Option(help="s or b.")] = "s",
+    task: Annotated[str, typer.Option(help="rec or res.")] = "rec",
+) -> None:
+    """Turn a checkpoint of the paper's authors into a checkpoint folder."""
+    from laconvnet.models.official import import_official as convert
+
+    convert(checkpoint, annotations, out, variant=variant, task=task)  # type: ignore[arg-type]
+    typer.echo(f"wrote {out}")
+
+
+@bench_app.command("model")
+def bench_model(
+    preset: Annotated[str, typer.Argument(help="n, t, s, b, s_paper or b_paper.")] = "s",
+    task: Annotated[list[str] | None, typer.Option(help="Heads: rec, res.")] = None,
+    size: Annotated[int, typer.Option(help="Side of the picture, a multiple of 32.")] = 416,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures together.")] = 1,
+    words: Annotated[int, typer.Option(min=1, help="Words per sentence.")] = 15,
+    vocabulary_size: Annotated[int, typer.Option(min=2, help="Rows of the word-vector table.")] = 10000,
+    repeats: Annotated[int, typer.Option(min=2, help="Timed runs.")] = 10,
+    device: Device = "cpu",
+) -> None:
+    """Parameters, multiply-accumulates, latency and peak memory of a preset, with fresh weights."""
+    from laconvnet.bench import bench_model as run
+    from laconvnet.models import build_model
+
+    network = build_model(preset, tuple(task or ["rec"]), vocabulary=range(vocabulary_size))
+    _print_json(run(network, size=size, batch_size=batch_size, words=words, device=device, repeats=repeats))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what runs on this machine, and what is missing."""
+    from laconvnet.doctor import diagnose
+
+    typer.echo(diagnose())
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("demo_output"),
+    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 3.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the world and the training.")] = 0,
+) -> None:
+    """Train a small network on an embedded world, score it, and draw what it finds."""
+    from laconvnet.demo import run_demo
+
+    run_demo(output, minutes, seed)

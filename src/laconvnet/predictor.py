@@ -1,0 +1,236 @@
+"""From pictures and sentences to boxes and masks, in one line."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+
+from laconvnet.data import Sample, read_image, resize_to_input
+from laconvnet.data.drawing import annotate
+from laconvnet.data.images import UInt8Array, to_rgb
+from laconvnet.language import Vocabulary
+from laconvnet.models import LaConvNet, load_checkpoint
+from laconvnet.tasks import best_boxes, to_record_frame
+
+Picture = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
+"""A file, a Pillow image, or uint8 (H, W, 3) RGB."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network answers for one picture and one sentence.
+
+    Attributes:
+        text: the sentence.
+        box: x0, y0, x1, y1 in the pixels of the picture as it is shown (upright); None without a box head.
+        score: objectness of the box in [0, 1]; not a calibrated probability.
+        mask: bool (H, W) in the pixels of the picture; None without a mask head.
+        unknown_words: words of the sentence that the vocabulary does not hold.
+    """
+
+    text: str
+    box: tuple[float, float, float, float] | None
+    score: float | None
+    mask: np.ndarray[Any, np.dtype[np.bool_]] | None
+    unknown_words: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the mask's pixels, of which the area is given."""
+        values: dict[str, Any] = {"text": self.text}
+        if self.box is not None:
+            values |= {"box": [round(v, 2) for v in self.box], "score": round(self.score or 0.0, 4)}
+        if self.mask is not None:
+            values["mask_pixels"] = int(self.mask.sum())
+        return values | {"unknown_words": list(self.unknown_words)}
+
+    def __str__(self) -> str:
+        parts = [repr(self.text)]
+        if self.box is not None:
+            x0, y0, x1, y1 = (round(v) for v in self.box)
+            parts.append(f"box ({x0}, {y0})-({x1}, {y1}), score {self.score:.2f}")
+        if self.mask is not None:
+            parts.append(f"mask of {int(self.mask.sum())} pixels")
+        if self.unknown_words:
+            parts.append(f"unknown words: {', '.join(self.unknown_words)}")
+        return "; ".join(parts)
+
+
+def as_picture(picture: Picture) -> UInt8Array:
+    """Open a picture, upright and RGB.
+
+    Args:
+        picture: a file, a Pillow image, or uint8 (H, W, 3).
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        ImageError: the file is missing or no picture.
+        ValueError: an array of another shape or dtype.
+    """
+    if isinstance(picture, Image.Image):
+        return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
+    if isinstance(picture, np.ndarray):
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or picture.size == 0:
+            raise ValueError(
+                f"an array picture must be uint8 (H, W, 3) RGB with pixels; got {picture.dtype} {picture.shape}"
+            )
+        return picture
+    return read_image(picture)
+
+
+class Predictor:
+    """A network with its vocabulary and preprocessing, ready for pictures of any size.
+
+    Args:
+        model: the network.
+        vocabulary: the words its ids stand for.
+        preprocess: how pictures and sentences reach it: "size", "resize", "max_length".
+        device: where to run it.
+        batch_size: pairs that go through the network together.
+    """
+
+    def __init__(
+        self,
+        model: LaConvNet,
+        vocabulary: Vocabulary,
+        preprocess: dict[str, Any],
+        *,
+        device: str | torch.device = "cpu",
+        batch_size: int = 16,
+    ):
+        self.device = torch.device(device)
+        self.model = model.to(self.device).eval()
+        self.vocabulary = vocabulary
+        self.size: int = preprocess["size"]
+        self.resize = preprocess["resize"]
+        self.max_length: int | None = preprocess.get("max_length")
+        self.batch_size = batch_size
+
+    @classmethod
+    def from_pretrained(cls, path: str | os.PathLike[str], **options: Any) -> Predictor:
+        """Load a checkpoint folder from disk; never touches the network.
+
+        Args:
+            path: the folder, such as the ``final/`` of a training run.
+            **options: ``device`` and ``batch_size``.
+
+        Returns:
+            The predictor.
+
+        Raises:
+            FileNotFoundError: the folder or a file of it is missing.
+            ValueError: a file is broken or does not fit the others.
+        """
+        return cls(*load_checkpoint(path), **options)
+
+    def _tokens(self, texts: Sequence[str]) -> torch.Tensor:
+        rows = []
+        for text in texts:
+            if unread := self.vocabulary.unread(text, self.max_length) if self.max_length else []:
+                warnings.warn(
+                    f"this network reads {self.max_length} words; {len(unread)} more of {text[:40]!r}... are not read",
+                    stacklevel=4,
+                )
+            rows.append(torch.tensor(self.vocabulary.encode(text, max_length=self.max_length)))
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+
+    def __call__(self, pictures: Picture | Sequence[Picture], texts: str | Sequence[str]) -> list[Prediction]:
+        """Answer sentences about pictures.
+
+        Args:
+            pictures: one for every sentence, or a single one that all sentences are about; sizes may differ.
+            texts: one sentence or several.
+
+        Returns:
+            One prediction per sentence, in order.
+
+        Raises:
+            ValueError: numbers of pictures and sentences differ, or a sentence has no words.
+            ImageError: a picture cannot be read.
+        """
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        if isinstance(pictures, str | os.PathLike | Image.Image | np.ndarray):
+            opened = [as_picture(pictures)] * len(texts)
+        else:
+            opened = [as_picture(picture) for picture in pictures]
+        if len(opened) != len(texts):
+            raise ValueError(f"{len(opened)} pictures for {len(texts)} sentences; give one each, or one picture")
+        predictions: list[Prediction] = []
+        for start in range(0, len(texts), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            predictions += self._predict(opened[part], texts[part])
+        return predictions
+
+    @torch.inference_mode()
+    def _predict(self, pictures: Sequence[UInt8Array], texts: Sequence[str]) -> list[Prediction]:
+        tokens = self._tokens(texts).to(self.device)
+        no_boxes = np.zeros((0, 4), np.float32)
+        samples = [
+            resize_to_input(Sample(picture, no_boxes, text), self.size, self.resize)
+            for picture, text in zip(pictures, texts, strict=True)
+        ]
+        images = torch.from_numpy(np.stack([sample.image for sample in samples])).to(self.device)
+        outputs = self.model(images.permute(0, 3, 1, 2).float() / 255, tokens)
+        frames = torch.tensor([sample.frame for sample in samples])
+        boxes, scores = self._boxes(outputs, frames, pictures)
+        masks = self._masks(outputs, frames, pictures)
+        return [
+            Prediction(text, box, score, mask, tuple(self.vocabulary.unknown(text)))
+            for text, box, score, mask in zip(texts, boxes, scores, masks, strict=True)
+        ]
+
+    def _boxes(
+        self, outputs: dict[str, torch.Tensor], frames: torch.Tensor, pictures: Sequence[UInt8Array]
+    ) -> tuple[list[Any], list[Any]]:
+        if "rec" not in outputs:
+            return [None] * len(pictures), [None] * len(pictures)
+        boxes, scores = best_boxes(outputs["rec"])
+        sizes = torch.tensor([picture.shape[1::-1] for picture in pictures])
+        boxes = to_record_frame(boxes.cpu(), frames, sizes)
+        return [tuple(row) for row in boxes.tolist()], scores.tolist()
+
+    def _masks(
+        self, outputs: dict[str, torch.Tensor], frames: torch.Tensor, pictures: Sequence[UInt8Array]
+    ) -> list[Any]:
+        if "res" not in outputs:
+            return [None] * len(pictures)
+        masks = []
+        for logits, (sx, sy, ox, oy), picture in zip(
+            outputs["res"].float().cpu(), frames.tolist(), pictures, strict=True
+        ):
+            height, width = picture.shape[:2]
+            left, top = round(ox), round(oy)
+            inner = logits[:, top : top + max(1, round(height * sy)), left : left + max(1, round(width * sx))]
+            resized = F.interpolate(inner[None], (height, width), mode="bilinear", align_corners=False)
+            masks.append((resized[0, 0] > 0).numpy())
+        return masks
+
+
+def draw(picture: Picture, predictions: Sequence[Prediction]) -> Image.Image:
+    """Draw answers about one picture on it.
+
+    Args:
+        picture: the picture they are about.
+        predictions: what `Predictor` answered; each gets a colour of its own.
+
+    Returns:
+        A new RGB picture, captioned with the sentence when there is only one, else each box with its sentence.
+    """
+    boxed = [prediction for prediction in predictions if prediction.box is not None]
+    alone = len(predictions) == 1
+    return annotate(
+        as_picture(picture),
+        [prediction.box or () for prediction in boxed],
+        predictions[0].text if alone else "",
+        labels=[f"{p.score:.2f}" if alone else p.text for p in boxed],
+        masks=[prediction.mask for prediction in predictions if prediction.mask is not None],
+    )

@@ -1,0 +1,26 @@
+"""Timing: medians, quartiles, and contenders in turn."""
+
+import pytest
+
+from laconvnet.bench import compare, describe_machine, timing
+
+
+def test_contenders_take_turns_and_warmup_is_not_counted(monkeypatch):
+    calls, clock = [], iter(range(0, 1000))
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
+    times = compare({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=3, warmup=1)
+    assert calls == ["a", "b"] * 4
+    assert times["a"].median == 1000.0 and times["a"].repeats == 3
+
+
+def test_quartiles():
+    assert str(timing._summary([1.0, 2.0, 3.0, 4.0, 5.0])) == "3 ms [2, 4]"
+
+
+def test_a_spread_needs_repeats():
+    with pytest.raises(ValueError, match="repeats is 1"):
+        compare({}, repeats=1)
+
+
+def test_the_machine_is_described():
+    assert {"cpu", "threads", "python", "torch"} <= set(describe_machine())

@@ -1,0 +1,140 @@
+"""The commands: what they print, and how they fail."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from laconvnet import cli
+from laconvnet.demo import write_flat_world
+from laconvnet.language import Vocabulary
+from laconvnet.models import build_model, save_checkpoint
+
+COMMANDS = [
+    "data convert", "data validate", "data stats", "data show", "train", "eval", "predict", "import-official",
+    "bench model", "doctor", "demo",
+]  # fmt: skip
+
+
+def run(*arguments, code=0):
+    """Run a command in this process as the entry point does, and check its exit code."""
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, (result.output, result.exception)
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cli") / "world"
+    write_flat_world(root, train=8, val=4, size=64)
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "model"
+    vocabulary = Vocabulary(["red", "circle", "the"], num_buckets=4)
+    network = build_model("n", ("rec", "res"), vocabulary=vocabulary)
+    preprocess = {"size": 64, "resize": "letterbox", "max_length": 15}
+    save_checkpoint(folder, network, vocabulary=vocabulary, preprocess=preprocess, card="")
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command(command):
+    assert "Usage" in run(*command.split(), "--help")
+
+
+def test_the_list_of_commands_is_the_documented_one():
+    found = {name for name in ("train", "eval", "predict", "import-official", "doctor", "demo", "data", "bench")}
+    listed = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
+    groups = {group.name for group in cli.app.registered_groups}
+    assert listed | groups == found
+
+
+def test_validate_stats_show(world, tmp_path):
+    assert "0 errors" in run("data", "validate", world)
+    assert json.loads(run("data", "stats", world, "--json"))["val"]
+    run("data", "show", world, "--split", "val", "--out", tmp_path / "sheet.png", "--count", 4)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 300
+
+
+def test_validate_fails_on_a_broken_dataset(world, tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "dataset.json").write_text((world / "dataset.json").read_text())
+    (tmp_path / "d" / "train.jsonl").write_text("not json\n")
+    assert "train.jsonl:1" in run("data", "validate", tmp_path / "d", code=1)
+
+
+def test_predict(world, model, tmp_path):
+    picture = next((world / "images").iterdir())
+    out = tmp_path / "out.png"
+    answers = json.loads(run("predict", "--model", model, picture, "the red circle", "the blue one", "--json"))
+    assert [answer["text"] for answer in answers] == ["the red circle", "the blue one"]
+    assert answers[1]["unknown_words"] == ["blue", "one"] and len(answers[0]["box"]) == 4
+    assert "box" in run("predict", "--model", model, picture, "the red circle", "--out", out)
+    with Image.open(out) as drawn:
+        assert drawn.width >= 360
+
+
+def test_eval(world, model, tmp_path):
+    out = tmp_path / "result.json"
+    run("eval", "--model", model, "--data", world, "--workers", 0, "--json", out, "--blind", "train")
+    result = json.loads(out.read_text())
+    assert result["n"] == len((world / "val.jsonl").read_text().splitlines()) and "blind" in result
+
+
+def test_train_resume_and_refusal(world, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"preset: n\ndata: {{root: {world}, size: 64, batch_size: 4, num_workers: 0}}\n"
+        f"epochs: 1\nmax_steps: 2\noutput: {tmp_path / 'run'}\ndevice: cpu\n"
+    )
+    run("train", config)
+    assert (tmp_path / "run" / "final" / "model.safetensors").is_file()
+    run("train", config, "max_steps=3", "--resume")
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["step"] == 3
+
+
+def test_bench_model():
+    result = json.loads(run("bench", "model", "n", "--size", 64, "--repeats", 2))
+    assert result["parameters"] - result["parameters_without_embedding"] == 10000 * 100
+    assert result["latency_ms"]["low"] <= result["latency_ms"]["median"] <= result["latency_ms"]["high"]
+
+
+def test_doctor_names_the_backend():
+    text = run("doctor")
+    assert "-> shifted" in text and f"torch: {torch.__version__}" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["predict", "--model", "nowhere", "x.jpg", "red"], 1, "error: cannot read picture x.jpg: no such file"),
+        (["eval", "--model", "nowhere", "--data", "d"], 1, "error: nowhere is not a folder"),
+        (["train", "missing.yaml"], 1, "missing.yaml"),
+        (["data", "convert", "coco", "--source", ".", "--out", "o"], 2, "'coco' is not"),
+        (["bench", "model", "xl"], 1, "error: unknown preset 'xl'; allowed: s, b"),
+        (["eval"], 2, "Missing option"),
+    ],
+)
+def test_exit_codes_and_messages(arguments, code, message, tmp_path):
+    """Through the real entry point: one line for what went wrong, no traceback."""
+    program = "from laconvnet.cli import main; main()"
+    environment = {
+        "PYTHONPATH": str(Path(cli.__file__).parents[1]),
+        "PATH": "",
+        "COLUMNS": "200",
+        "OMP_NUM_THREADS": "1",
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert result.returncode == code and message in result.stderr, result.stderr
+    assert "Traceback" not in result.stderr

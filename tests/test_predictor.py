@@ -1,0 +1,130 @@
+"""From pictures and sentences to answers: any picture, any sentence, or a clear error."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from laconvnet import Predictor, build_model
+from laconvnet.data import ImageError
+from laconvnet.language import Vocabulary
+from laconvnet.models import save_checkpoint
+from laconvnet.predictor import as_picture, draw
+
+VOCABULARY = Vocabulary(["the", "red", "circle", "left"], num_buckets=2)
+
+
+def predictor(tasks=("rec",), resize="letterbox", **options):
+    preprocess = {"size": 64, "resize": resize, "max_length": 6}
+    return Predictor(build_model("n", tasks, vocabulary=VOCABULARY), VOCABULARY, preprocess, **options)
+
+
+def picture(width, height, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_batches_of_mixed_sizes_equal_one_by_one():
+    answer = predictor(batch_size=3)
+    pictures = [picture(*size, seed=size[0]) for size in [(40, 90), (200, 50), (64, 64), (7, 300), (90, 91)]]
+    texts = ["the red circle", "left", "red red red red", "the circle", "the left circle"]
+    together = answer(pictures, texts)
+    for one, image, text in zip(together, pictures, texts, strict=True):
+        (alone,) = answer(image, text)
+        assert alone.box == pytest.approx(one.box, abs=1e-3) and alone.score == pytest.approx(one.score, abs=1e-5)
+        x0, y0, x1, y1 = one.box
+        assert 0 <= x0 <= x1 <= image.shape[1] and 0 <= y0 <= y1 <= image.shape[0] and one.text == text
+
+
+def test_one_picture_for_many_sentences():
+    answers = predictor()(picture(50, 40), ["red", "left circle"])
+    assert [answer.text for answer in answers] == ["red", "left circle"]
+
+
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+def test_answers_are_in_the_pixels_of_the_picture(resize):
+    """A network that always answers the same input box: undoing the resizing must give this box of the picture."""
+    answer = predictor(resize=resize)
+    constant = torch.zeros(1, 5, 2, 2)
+    constant[0, :2, 0, 0], constant[0, 4, 0, 0] = 1.0, 5.0  # centre (32, 32), 32 x 32, of 64 x 64
+
+    class Fixed(torch.nn.Module):
+        def forward(self, images, tokens):
+            return {"rec": constant.expand(len(images), -1, -1, -1)}
+
+    answer.model = Fixed()
+    (answer_,) = answer(picture(200, 100), "red")
+    expected = (50, 0, 150, 100) if resize == "letterbox" else (50, 25, 150, 75)
+    assert answer_.box == pytest.approx(expected, abs=0.01)
+
+
+def test_masks_have_the_size_of_the_picture():
+    answers = predictor(("rec", "res"))([picture(50, 40), picture(300, 20)], ["red", "left"])
+    assert [answer.mask.shape for answer in answers] == [(40, 50), (20, 300)]
+    assert answers[0].mask.dtype == bool and "mask_pixels" in answers[0].to_json()
+    assert predictor(("res",))(picture(50, 40), "red")[0].box is None
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5000, 4000), (1, 3000)])
+def test_pictures_of_any_size(size):
+    (answer,) = predictor()(picture(*size), "red")
+    assert all(np.isfinite(answer.box))
+
+
+def test_pictures_of_any_mode(tmp_path):
+    base = Image.fromarray(picture(30, 20))
+    for mode in ("L", "CMYK", "1", "RGBA", "P", "LA", "I;16"):
+        converted = base.convert("L").convert("I").convert("I;16") if mode == "I;16" else base.convert(mode)
+        assert as_picture(converted).shape == (20, 30, 3)
+    exif = base.getexif()
+    exif[0x0112] = 6  # turned by a quarter
+    base.save(tmp_path / "turned.jpg", exif=exif)
+    assert as_picture(tmp_path / "turned.jpg").shape == (30, 20, 3)
+
+
+def test_pictures_that_cannot_be_read(tmp_path):
+    with pytest.raises(ImageError, match=r"missing\.jpg: no such file"):
+        predictor()(tmp_path / "missing.jpg", "red")
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    with pytest.raises(ImageError, match=r"broken\.jpg"):
+        predictor()(tmp_path / "broken.jpg", "red")
+    with pytest.raises(ValueError, match=r"uint8 \(H, W, 3\) RGB with pixels; got float64 \(4, 4\)"):
+        predictor()(np.zeros((4, 4)), "red")
+
+
+@pytest.mark.parametrize("text", ["", "   ", "!?.", "\n"])
+def test_a_sentence_without_words_is_refused(text):
+    with pytest.raises(ValueError, match="word"):
+        predictor()(picture(30, 20), text)
+
+
+@pytest.mark.parametrize("text", ["le chien à gauche", "собака", "左边的狗", "🐕 🔴", "red" * 5000])
+def test_any_script_is_read(text):
+    (answer,) = predictor()(picture(30, 20), text)
+    assert answer.unknown_words and np.isfinite(answer.score)
+
+
+def test_words_that_are_not_read_are_reported():
+    with pytest.warns(UserWarning, match="reads 6 words; 9994 more of 'red red"):
+        (answer,) = predictor()(picture(30, 20), "red " * 10_000)
+    assert np.isfinite(answer.score)
+
+
+def test_numbers_of_pictures_and_sentences_must_agree():
+    with pytest.raises(ValueError, match="2 pictures for 3 sentences"):
+        predictor()([picture(9, 9), picture(9, 9)], ["red"] * 3)
+
+
+def test_a_folder_answers_like_the_network_it_was_saved_from(tmp_path):
+    answer = predictor()
+    preprocess = {"size": 64, "resize": "letterbox", "max_length": 6}
+    save_checkpoint(tmp_path / "m", answer.model, vocabulary=VOCABULARY, preprocess=preprocess, card="")
+    loaded = Predictor.from_pretrained(tmp_path / "m")
+    assert loaded(picture(50, 40), "the red circle") == answer(picture(50, 40), "the red circle")
+
+
+def test_drawing_shows_every_answer():
+    image = picture(400, 300)
+    answers = predictor()(image, ["red", "the circle"])
+    alone, both = draw(image, answers[:1]), draw(image, answers)
+    assert alone.height > 300 and both.size == (400, 300)
+    assert not np.array_equal(np.asarray(both), image)
