@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
@@ -34,15 +32,13 @@ def seed() -> int:
 def real_data() -> Callable[[str], Path]:
     """Find a folder of real data, or skip the test: `folder = real_data("flickr30k_entities")`.
 
-    The folder is looked for in `$LACONVNET_DATA`, or else in `shared/data` in or beside the repository.
+    The folder is looked for in `$LACONVNET_DATA`.
     """
 
     def find(name: str) -> Path:
-        named = os.environ.get("LACONVNET_DATA")
-        beside = [base / "shared" / "data" for base in (REPOSITORY, REPOSITORY.parent)]
-        for root in [Path(named)] if named else beside:
-            if (root / name).is_dir():
-                return root / name
-        pytest.skip(f"needs real data: no folder {name!r}; set LACONVNET_DATA to the folder that holds it")
+        root = os.environ.get("LACONVNET_DATA")
+        if root is None or not (Path(root) / name).is_dir():
+            pytest.skip(f"needs real data: set LACONVNET_DATA to a folder that holds {name!r}")
+        return Path(root) / name
 
     return find

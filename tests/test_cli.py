@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from laconvnet import cli
 from laconvnet.demo import write_flat_world
 from laconvnet.language import Vocabulary
-from laconvnet.models import build_model, save_checkpoint
+from laconvnet.models import Preprocess, build_model, save_checkpoint
 
 COMMANDS = [
     "data convert", "data validate", "data stats", "data show", "train", "eval", "predict", "import-official",
@@ -40,7 +40,7 @@ def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "model"
     vocabulary = Vocabulary(["red", "circle", "the"], num_buckets=4)
     network = build_model("n", ("rec", "res"), vocabulary=vocabulary)
-    preprocess = {"size": 64, "resize": "letterbox", "max_length": 15}
+    preprocess = Preprocess(size=64, resize="letterbox", max_length=15)
     save_checkpoint(folder, network, vocabulary=vocabulary, preprocess=preprocess, card="")
     return folder
 

@@ -8,14 +8,14 @@ from PIL import Image
 from laconvnet import Predictor, build_model
 from laconvnet.data import ImageError
 from laconvnet.language import Vocabulary
-from laconvnet.models import save_checkpoint
+from laconvnet.models import Preprocess, save_checkpoint
 from laconvnet.predictor import as_picture, draw
 
 VOCABULARY = Vocabulary(["the", "red", "circle", "left"], num_buckets=2)
 
 
 def predictor(tasks=("rec",), resize="letterbox", **options):
-    preprocess = {"size": 64, "resize": resize, "max_length": 6}
+    preprocess = Preprocess(size=64, resize=resize, max_length=6)
     return Predictor(build_model("n", tasks, vocabulary=VOCABULARY), VOCABULARY, preprocess, **options)
 
 
@@ -116,7 +116,7 @@ def test_numbers_of_pictures_and_sentences_must_agree():
 
 def test_a_folder_answers_like_the_network_it_was_saved_from(tmp_path):
     answer = predictor()
-    preprocess = {"size": 64, "resize": "letterbox", "max_length": 6}
+    preprocess = Preprocess(size=64, resize="letterbox", max_length=6)
     save_checkpoint(tmp_path / "m", answer.model, vocabulary=VOCABULARY, preprocess=preprocess, card="")
     loaded = Predictor.from_pretrained(tmp_path / "m")
     assert loaded(picture(50, 40), "the red circle") == answer(picture(50, 40), "the red circle")

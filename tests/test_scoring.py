@@ -6,7 +6,7 @@ import pytest
 
 from laconvnet.demo import write_flat_world
 from laconvnet.language import Vocabulary
-from laconvnet.models import build_model, save_checkpoint
+from laconvnet.models import Preprocess, build_model, save_checkpoint
 from laconvnet.scoring import score_checkpoint
 
 
@@ -15,7 +15,7 @@ def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("scoring")
     write_flat_world(root / "world", train=10, val=6, size=64)
     vocabulary = Vocabulary(["red", "circle", "the"], num_buckets=4)
-    preprocess = {"size": 64, "resize": "letterbox", "max_length": 15}
+    preprocess = Preprocess(size=64, resize="letterbox", max_length=15)
     model = build_model("n", vocabulary=vocabulary)
     save_checkpoint(root / "model", model, vocabulary=vocabulary, preprocess=preprocess, card="")
     return root

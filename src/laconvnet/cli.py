@@ -45,7 +45,7 @@ def main() -> None:
     """Run the command line; expected failures end in one line and exit code 1, wrong usage in 2."""
     try:
         app()
-    except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError, ImportError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)
 
@@ -230,7 +230,7 @@ def doctor() -> None:
 @app.command()
 def demo(
     output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("demo_output"),
-    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 3.0,
+    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 5.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the world and the training.")] = 0,
 ) -> None:
     """Train a small network on an embedded world, score it, and draw what it finds."""

@@ -17,7 +17,7 @@ from laconvnet.data import Sample, read_image, resize_to_input
 from laconvnet.data.drawing import annotate
 from laconvnet.data.images import UInt8Array, to_rgb
 from laconvnet.language import Vocabulary
-from laconvnet.models import LaConvNet, load_checkpoint
+from laconvnet.models import LaConvNet, Preprocess, load_checkpoint
 from laconvnet.tasks import best_boxes, to_record_frame
 
 Picture = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
@@ -93,7 +93,7 @@ class Predictor:
     Args:
         model: the network.
         vocabulary: the words its ids stand for.
-        preprocess: how pictures and sentences reach it: "size", "resize", "max_length".
+        preprocess: how pictures and sentences reach it.
         device: where to run it.
         batch_size: pairs that go through the network together.
     """
@@ -102,7 +102,7 @@ class Predictor:
         self,
         model: LaConvNet,
         vocabulary: Vocabulary,
-        preprocess: dict[str, Any],
+        preprocess: Preprocess,
         *,
         device: str | torch.device = "cpu",
         batch_size: int = 16,
@@ -110,9 +110,7 @@ class Predictor:
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
         self.vocabulary = vocabulary
-        self.size: int = preprocess["size"]
-        self.resize = preprocess["resize"]
-        self.max_length: int | None = preprocess.get("max_length")
+        self.preprocess = preprocess
         self.batch_size = batch_size
 
     @classmethod
@@ -133,14 +131,14 @@ class Predictor:
         return cls(*load_checkpoint(path), **options)
 
     def _tokens(self, texts: Sequence[str]) -> torch.Tensor:
-        rows = []
+        rows, limit = [], self.preprocess.max_length
         for text in texts:
-            if unread := self.vocabulary.unread(text, self.max_length) if self.max_length else []:
+            if unread := self.vocabulary.unread(text, limit) if limit else []:
                 warnings.warn(
-                    f"this network reads {self.max_length} words; {len(unread)} more of {text[:40]!r}... are not read",
+                    f"this network reads {limit} words; {len(unread)} more of {text[:40]!r}... are not read",
                     stacklevel=4,
                 )
-            rows.append(torch.tensor(self.vocabulary.encode(text, max_length=self.max_length)))
+            rows.append(torch.tensor(self.vocabulary.encode(text, max_length=limit)))
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
     def __call__(self, pictures: Picture | Sequence[Picture], texts: str | Sequence[str]) -> list[Prediction]:
@@ -175,7 +173,7 @@ class Predictor:
         tokens = self._tokens(texts).to(self.device)
         no_boxes = np.zeros((0, 4), np.float32)
         samples = [
-            resize_to_input(Sample(picture, no_boxes, text), self.size, self.resize)
+            resize_to_input(Sample(picture, no_boxes, text), self.preprocess.size, self.preprocess.resize)
             for picture, text in zip(pictures, texts, strict=True)
         ]
         images = torch.from_numpy(np.stack([sample.image for sample in samples])).to(self.device)

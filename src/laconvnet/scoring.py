@@ -14,6 +14,7 @@ from laconvnet.tasks import build_task
 from laconvnet.tasks.blind import BlindBaselines
 from laconvnet.training import evaluate
 from laconvnet.training.setup import shuffled_sentences
+from laconvnet.training.state import replace_file
 
 
 def score_checkpoint(
@@ -56,13 +57,13 @@ def score_checkpoint(
     name = task or network.config.tasks[0]
     if name not in network.config.tasks:
         raise ValueError(f"{model} has heads for {', '.join(network.config.tasks)}, not for {name!r}")
-    dataset = FolderDataset(data, split, size=preprocess["size"], resize=preprocess["resize"])
+    dataset = FolderDataset(data, split, size=preprocess.size, resize=preprocess.resize)
     if shuffle_sentences:
         dataset.records = shuffled_sentences(dataset.records, seed)
     loader = build_loader(
         dataset,
         ImageBatchSampler(dataset, batch_size, shuffle=False),
-        Collator(partial(vocabulary.encode, max_length=preprocess["max_length"])),
+        Collator(partial(vocabulary.encode, max_length=preprocess.max_length)),
         num_workers,
     )
     predictions: list[dict[str, Any]] = []
@@ -92,9 +93,8 @@ def score_checkpoint(
 
 
 def _write_predictions(path: Path, dataset: FolderDataset, predictions: list[dict[str, Any]]) -> None:
-    partial_path = path.with_name(path.name + ".partial")
-    with partial_path.open("w", encoding="utf-8") as file:
-        for record, prediction in zip(dataset.records, predictions, strict=True):
-            line = {"id": record.id, "text": record.text, **prediction}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    os.replace(partial_path, path)
+    lines = [
+        json.dumps({"id": record.id, "text": record.text, **prediction}, ensure_ascii=False) + "\n"
+        for record, prediction in zip(dataset.records, predictions, strict=True)
+    ]
+    replace_file(path, lambda partial: partial.write_text("".join(lines), encoding="utf-8"))

@@ -216,3 +216,15 @@ def test_an_empty_table_starts_no_embedding() -> None:
     empty = WordVectors((), np.zeros((0, 3), dtype=np.float32))
     with pytest.raises(ValueError, match="vectors holds no word"):
         embedding_matrix(Vocabulary(["dog"]), empty)
+
+
+def test_standardised_words_are_told_apart() -> None:
+    vocabulary = Vocabulary(["small", "large", "red", "blue", "circle", "square"], num_buckets=2)
+    raw = embedding_matrix(vocabulary, load_word_vectors())
+    matrix = embedding_matrix(vocabulary, load_word_vectors(), standardize=True)
+    words = matrix[3:]
+    torch.testing.assert_close(words.mean(0), torch.zeros(100), rtol=0, atol=1e-5)
+    torch.testing.assert_close(words.std(0, correction=0), torch.ones(100))
+    assert torch.equal(matrix[0], torch.zeros(100)) and matrix.isfinite().all()
+    pair = [vocabulary.id("small"), vocabulary.id("large")]
+    assert torch.cosine_similarity(*raw[pair], dim=0) > 0.9 > 0.7 > torch.cosine_similarity(*matrix[pair], dim=0)

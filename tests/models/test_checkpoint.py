@@ -2,15 +2,17 @@
 
 import errno
 import json
+import resource
+import signal
 
 import pytest
 import torch
 
 from laconvnet.language import Vocabulary
-from laconvnet.models import build_model, checkpoint, load_checkpoint, save_checkpoint
+from laconvnet.models import Preprocess, build_model, checkpoint, load_checkpoint, save_checkpoint
 
 VOCABULARY = Vocabulary(["red", "circle", "the"], num_buckets=2)
-PREPROCESS = {"size": 96, "resize": "letterbox", "max_length": 15}
+PREPROCESS = Preprocess(size=96, resize="letterbox", max_length=15)
 
 
 @pytest.fixture
@@ -61,6 +63,27 @@ def test_broken_files_are_named(folder):
     (folder / "config.json").write_text("{")
     with pytest.raises(ValueError, match=r"config\.json is no JSON"):
         load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("content", ['{"size": 96}', '{"size": 90, "resize": "letterbox", "max_length": null}', "[]"])
+def test_broken_preprocessing_is_named(folder, content):
+    (folder / "preprocess.json").write_text(content)
+    with pytest.raises(ValueError, match=r"preprocess\.json: "):
+        load_checkpoint(folder)
+
+
+def test_a_disk_that_is_really_full_is_said_so(tmp_path, model):
+    """The operating system refuses to make a file of more than 100 kB, in the middle of writing the weights."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+        with pytest.raises(OSError, match="could not be written"):
+            save_checkpoint(tmp_path / "c", model, vocabulary=VOCABULARY, preprocess=PREPROCESS, card="")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_setting_is_named(folder):

@@ -208,6 +208,7 @@ def test_wrapper_and_outer_dictionary_are_taken_off():
             lambda s: s | {"head.obj_preds.0.bias": torch.zeros(3)},
             r"heads.rec.objectness.bias is \(3,\), expected \(1,\)",
         ),
+        (lambda s: [s], "expected a dictionary, got list"),
         (lambda s: {"weights": "none"}, "not a checkpoint of the authors"),
         (lambda s: {"a": torch.zeros(1)}, "lang_encoder.embedding.weight is missing"),
     ],
@@ -240,7 +241,7 @@ def test_import_writes_a_checkpoint_folder(tmp_path):
     import_official(tmp_path / "det_best.pth", annotations(tmp_path, words), tmp_path / "out", variant="s", task="rec")
     model, vocabulary, preprocess = load_checkpoint(tmp_path / "out")
     assert vocabulary.encode("w0 w996 nowhere") == [3, 999, 1]
-    assert preprocess == {"size": 416, "resize": "letterbox", "max_length": 15}
+    assert (preprocess.size, preprocess.resize, preprocess.max_length) == (416, "letterbox", 15)
     assert model.config.preset == "s" and not model.training
 
 

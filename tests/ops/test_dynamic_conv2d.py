@@ -43,18 +43,23 @@ def test_registration(layout):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_accumulated_in_float32(backend, dtype):
     """Against the same half-precision inputs in float64: one rounding of the result, nothing more."""
-    x, weight = problem(kernel_size=7, height=9, width=9)
-    x, weight = x.to(dtype), weight.to(dtype)
-    out, exact = dynamic_conv2d(x, weight), dynamic_conv2d(x.double(), weight.double())
-    assert out.dtype == dtype
+    x, weight = (t.to(dtype).requires_grad_() for t in problem(kernel_size=7, height=9, width=9))
+    wide_x, wide_weight = (t.detach().double().requires_grad_() for t in (x, weight))
+    out, exact = dynamic_conv2d(x, weight), dynamic_conv2d(wide_x, wide_weight)
+    grad = torch.randn_like(out)
+    found = [out, *torch.autograd.grad(out, (x, weight), grad)]
+    wanted = [exact, *torch.autograd.grad(exact, (wide_x, wide_weight), grad.double())]
     rounding = torch.finfo(dtype).eps / 2
-    assert ((out.double() - exact).abs() <= exact.abs() * rounding * 1.01 + 1e-5).all()
+    for half, double in zip(found, wanted, strict=True):
+        assert half.dtype == dtype
+        assert ((half.double() - double).abs() <= double.abs() * rounding * 1.01 + 1e-5).all()
 
 
 def test_autocast_casts_both_arguments():
     x, weight = problem(requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
-        out = dynamic_conv2d(x, weight.double())
+        out = dynamic_conv2d(x, weight.half())
+        assert dynamic_conv2d(x.double(), weight.double()).dtype == torch.float64
     assert out.dtype == torch.bfloat16
     out.float().sum().backward()
     assert x.grad.dtype == torch.float32 and x.grad.isfinite().all()

@@ -79,12 +79,12 @@ def test_parts_follow_the_settings(world: Path, tmp_path: Path) -> None:
 def test_the_embedding_takes_the_word_vectors() -> None:
     vocabulary = Vocabulary(["dog", "zzyzxq"], num_buckets=2)
     embedding = nn.Embedding(len(vocabulary), 100, padding_idx=0)
-    initialise_embedding(embedding, vocabulary, None, freeze=True)
+    initialise_embedding(embedding, vocabulary, None, standardize=False, freeze=True)
     expected = torch.from_numpy(load_word_vectors()["dog"].copy())
     assert torch.equal(embedding.weight[vocabulary.id("dog")], expected)
     assert torch.equal(embedding.weight[0], torch.zeros(100))
     assert not embedding.weight.requires_grad
-    initialise_embedding(embedding, vocabulary, None, freeze=False)
+    initialise_embedding(embedding, vocabulary, None, standardize=False, freeze=False)
     assert embedding.weight.requires_grad
 
 
@@ -93,4 +93,4 @@ def test_vectors_of_another_width_are_refused(tmp_path: Path) -> None:
     table.write_text("dog 1 2 3\n")
     vocabulary = Vocabulary(["dog"])
     with pytest.raises(ValueError, match=r"words of 100 numbers .*glove\.txt has 3"):
-        initialise_embedding(nn.Embedding(len(vocabulary), 100), vocabulary, table, freeze=True)
+        initialise_embedding(nn.Embedding(len(vocabulary), 100), vocabulary, table, standardize=False, freeze=True)

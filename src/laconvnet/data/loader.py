@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import signal
 from multiprocessing.context import BaseContext
 from typing import cast
 
@@ -90,4 +91,6 @@ def _context() -> BaseContext:
 
 
 def _start_worker(worker: int) -> None:
+    # Ctrl-C reaches every process of a terminal; the main one decides what to do, and may still want batches.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)

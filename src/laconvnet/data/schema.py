@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,12 @@ class Record:
         return json.dumps(data, ensure_ascii=False, allow_nan=False)
 
 
+def has_word(text: str) -> bool:
+    """Whether a text holds a letter, digit or symbol (an emoji is one), and not only punctuation and space."""
+    categories = map(unicodedata.category, text)
+    return any(category[0] in "LNS" and category not in ("Lm", "Sk") for category in categories)
+
+
 def _short(value: float) -> float | int:
     """Writes whole numbers without a decimal point."""
     return int(value) if value == int(value) else value
@@ -138,7 +145,7 @@ def _problems(data: Any) -> Iterator[str]:
         if key in data and (not isinstance(value, str) or not value):
             yield f"{key!r} must be a non-empty string, got {value!r}"
     text = data.get("text")
-    if isinstance(text, str) and text and not any(map(str.isalnum, text)):
+    if isinstance(text, str) and text and not has_word(text):
         yield f"'text' has no words: {text!r}"
     image = data.get("image")
     if isinstance(image, str) and (image.startswith("/") or "\\" in image or ".." in image.split("/")):

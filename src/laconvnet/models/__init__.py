@@ -1,7 +1,7 @@
 """The network, its presets, its checkpoints, and the authors' checkpoints."""
 
 from laconvnet.models.checkpoint import load_checkpoint, save_checkpoint
-from laconvnet.models.config import ModelConfig
+from laconvnet.models.config import ModelConfig, Preprocess
 from laconvnet.models.network import LaConvNet, build_model
 from laconvnet.models.official import load_official
 from laconvnet.models.presets import PRESETS, resolve_config
@@ -10,6 +10,7 @@ __all__ = [
     "PRESETS",
     "LaConvNet",
     "ModelConfig",
+    "Preprocess",
     "build_model",
     "load_checkpoint",
     "load_official",

@@ -7,18 +7,20 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from huggingface_hub import save_torch_state_dict
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from laconvnet.language import Vocabulary
-from laconvnet.models.config import ModelConfig
+from laconvnet.models.config import ModelConfig, Preprocess
 from laconvnet.models.network import LaConvNet
+
+Checked = TypeVar("Checked", bound=BaseModel)
 
 CONFIG, WEIGHTS, VOCABULARY, PREPROCESS, CARD = (
     "config.json",
@@ -34,7 +36,7 @@ def save_checkpoint(
     model: nn.Module,
     *,
     vocabulary: Vocabulary,
-    preprocess: dict[str, Any],
+    preprocess: Preprocess,
     card: str,
     max_shard_size: str = "5GB",
 ) -> None:
@@ -44,7 +46,7 @@ def save_checkpoint(
         folder: replaced if it exists; its previous content survives any failure.
         model: a `LaConvNet`.
         vocabulary: the words its ids stand for.
-        preprocess: how pictures and sentences reach it: ``size``, ``resize``, ``max_length``.
+        preprocess: how pictures and sentences reach it.
         card: text of the model card, Markdown.
         max_shard_size: weights above it are split into several files with an index.
 
@@ -63,10 +65,13 @@ def save_checkpoint(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        save_torch_state_dict(model.state_dict(), partial, max_shard_size=max_shard_size)
+        try:
+            save_torch_state_dict(model.state_dict(), partial, max_shard_size=max_shard_size)
+        except SafetensorError as error:  # what its writer makes of a full disk
+            raise OSError(f"{target} could not be written (is the disk full?): {error}") from error
         vocabulary.save(partial / VOCABULARY)
         (partial / CONFIG).write_text(model.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        (partial / PREPROCESS).write_text(json.dumps(preprocess, indent=2) + "\n", encoding="utf-8")
+        (partial / PREPROCESS).write_text(preprocess.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (partial / CARD).write_text(card, encoding="utf-8")
         replace_folder(partial, target)
     finally:
@@ -103,10 +108,21 @@ def _read_json(path: Path) -> Any:
         raise ValueError(f"{path} is no JSON: {error}") from None
 
 
+def _read_model(path: Path, kind: type[Checked]) -> Checked:
+    try:
+        return kind.model_validate(_read_json(path))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+        raise ValueError(f"{path}: {problems}") from None
+
+
 def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
     index = folder / (WEIGHTS + ".index.json")
     if index.exists():
-        names = sorted(set(_read_json(index)["weight_map"].values()))
+        weight_map = _read_json(index).get("weight_map")
+        if not isinstance(weight_map, dict):
+            raise ValueError(f"{index} names no files: expected an entry 'weight_map'")
+        names = sorted(set(weight_map.values()))
     else:
         names = [WEIGHTS]
     weights: dict[str, torch.Tensor] = {}
@@ -121,7 +137,7 @@ def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
     return weights
 
 
-def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[LaConvNet, Vocabulary, dict[str, Any]]:
+def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[LaConvNet, Vocabulary, Preprocess]:
     """Read a checkpoint folder. Never touches the network.
 
     Args:
@@ -137,11 +153,7 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[LaConvNet, Vocabula
     root = Path(folder)
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder; a checkpoint is a folder with {CONFIG} and {WEIGHTS}")
-    try:
-        config = ModelConfig.model_validate(_read_json(root / CONFIG))
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
-        raise ValueError(f"{root / CONFIG}: {problems}") from None
+    config = _read_model(root / CONFIG, ModelConfig)
     with torch.device("meta"):
         model = LaConvNet(config)
     weights = _read_weights(root)
@@ -161,4 +173,4 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[LaConvNet, Vocabula
         raise ValueError(
             f"{root / VOCABULARY} has {len(vocabulary)} ids, {CONFIG} says vocabulary_size {config.vocabulary_size}"
         )
-    return model.eval(), vocabulary, _read_json(root / PREPROCESS)
+    return model.eval(), vocabulary, _read_model(root / PREPROCESS, Preprocess)

@@ -14,6 +14,14 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Preprocess(_Strict):
+    """How pictures and sentences are brought to a network; it travels with the weights."""
+
+    size: int = Field(ge=32, multiple_of=32, description="Side of the square input, in pixels.")
+    resize: Literal["letterbox", "stretch"] = Field(description="Keep the aspect ratio and pad, or fill the square.")
+    max_length: int | None = Field(ge=1, description="Words read of a sentence; null reads all of them.")
+
+
 class LanguageConfig(_Strict):
     """The text encoder."""
 

@@ -1,4 +1,4 @@
-"""The neck: a path-aggregation pyramid that mixes strides 8, 16 and 32 top-down, then bottom-up (facts of YOLOX's)."""
+"""The neck: a path-aggregation pyramid that mixes strides 8, 16 and 32 top-down, then bottom-up."""
 
 from collections.abc import Sequence
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from laconvnet.models.checkpoint import save_checkpoint
+from laconvnet.models.config import Preprocess
 from laconvnet.models.network import LaConvNet
 from laconvnet.models.official_vocabulary import official_vocabulary
 from laconvnet.models.presets import resolve_config
@@ -125,6 +126,8 @@ def _heads() -> Iterator[tuple[str, str]]:
 
 def _strip(state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights alone, without the wrapper's ``module.``."""
+    if not isinstance(state_dict, Mapping):
+        raise ValueError(f"not a checkpoint of the authors: expected a dictionary, got {type(state_dict).__name__}")
     inner = state_dict.get("state_dict", state_dict)
     if not isinstance(inner, Mapping) or not all(isinstance(value, Tensor) for value in inner.values()):
         raise ValueError(
@@ -254,6 +257,6 @@ def import_official(
             f"{annotations} holds {len(vocabulary)} words (with the three special rows), the checkpoint "
             f"{model.config.vocabulary_size}: it was trained on another annotation file"
         )
-    preprocess = {"size": 416, "resize": "letterbox", "max_length": 15}
+    preprocess = Preprocess(size=416, resize="letterbox", max_length=15)
     card = _CARD.format(variant=variant.upper(), task=task, name=Path(checkpoint).name)
     save_checkpoint(out, model, vocabulary=vocabulary, preprocess=preprocess, card=card)

@@ -146,7 +146,7 @@ def dynamic_conv2d(x: Tensor, weight: Tensor, *, group_layout: GroupLayout = "in
 
     ``out[n,c,i,j] = sum over a, b of weight[n, g(c), a*K + b, i, j] * x[n, c, i + a - K//2, j + b - K//2]``,
     a centred cross-correlation with zero padding K//2. Sums are accumulated in float32 (float64 for float64).
-    Differentiable in both arguments, any number of times. Under autocast both are cast to its dtype.
+    Differentiable in both arguments, any number of times. Under autocast both are cast to its dtype, but not float64.
 
     Args:
         x: (N, C, H, W), any floating dtype.
@@ -161,8 +161,13 @@ def dynamic_conv2d(x: Tensor, weight: Tensor, *, group_layout: GroupLayout = "in
         ValueError: shapes, devices or ``group_layout`` do not fit; the message names them.
         TypeError: x and weight are not of one floating dtype.
     """
+    # Here and not as a registered autocast rule: such a rule fixes one dtype per device, autocast lets the user choose.
     device_type = x.device.type
-    if device_type != "meta" and torch.is_autocast_enabled(device_type):
+    if (
+        device_type != "meta"
+        and torch.is_autocast_enabled(device_type)
+        and torch.float64 not in (x.dtype, weight.dtype)
+    ):
         dtype = torch.get_autocast_dtype(device_type)
         x, weight = x.to(dtype), weight.to(dtype)
     _check(x, weight, group_layout)

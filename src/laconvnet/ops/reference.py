@@ -28,6 +28,11 @@ def _split(channels: int, groups: int, group_layout: GroupLayout) -> tuple[int, 
     return (per_group, groups) if group_layout == "interleaved" else (groups, per_group)
 
 
+def _wide(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Half precision as float32, in which all sums are made."""
+    return tuple(tensor if tensor.dtype == torch.float64 else tensor.float() for tensor in tensors)
+
+
 def _patches(x: Tensor, groups: int, kernel_size: int, group_layout: GroupLayout) -> Tensor:
     """X of the definition with c split in two: (N, J, G, T, P) or (N, G, J, T, P)."""
     batch, channels, height, width = x.shape
@@ -39,8 +44,9 @@ def forward(x: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tensor:
     """out (N,C,H,W) of x (N,C,H,W) and weight (N,G,T,H,W)."""
     groups, taps = weight.shape[1:3]
     c = _CHANNELS[group_layout]
-    patches = _patches(x, groups, math.isqrt(taps), group_layout)
-    return torch.einsum(f"n{c}tp,ngtp->n{c}p", patches, weight.flatten(3)).reshape(x.shape)
+    wide_x, wide_weight = _wide(x, weight)
+    patches = _patches(wide_x, groups, math.isqrt(taps), group_layout)
+    return torch.einsum(f"n{c}tp,ngtp->n{c}p", patches, wide_weight.flatten(3)).reshape(x.shape).to(x.dtype)
 
 
 def grad_input(grad: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tensor:
@@ -49,17 +55,19 @@ def grad_input(grad: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tenso
     groups, taps = weight.shape[1:3]
     kernel_size = math.isqrt(taps)
     c = _CHANNELS[group_layout]
-    split = grad.reshape(batch, *_split(channels, groups, group_layout), height * width)
-    patches = torch.einsum(f"n{c}p,ngtp->n{c}tp", split, weight.flatten(3))
+    wide_grad, wide_weight = _wide(grad, weight)
+    split = wide_grad.reshape(batch, *_split(channels, groups, group_layout), height * width)
+    patches = torch.einsum(f"n{c}p,ngtp->n{c}tp", split, wide_weight.flatten(3))
     patches = patches.reshape(batch, channels * taps, height * width)
-    return F.fold(patches, (height, width), kernel_size, padding=kernel_size // 2)
+    return F.fold(patches, (height, width), kernel_size, padding=kernel_size // 2).to(grad.dtype)
 
 
 def grad_weight(grad: Tensor, x: Tensor, groups: int, kernel_size: int, group_layout: GroupLayout) -> Tensor:
     """d<grad, out>/dweight (N,G,T,H,W): a group's kernel gathers from all J channels that used it."""
     batch, channels, height, width = grad.shape
     c = _CHANNELS[group_layout]
-    split = grad.reshape(batch, *_split(channels, groups, group_layout), height * width)
-    patches = _patches(x, groups, kernel_size, group_layout)
-    taps = kernel_size * kernel_size
-    return torch.einsum(f"n{c}p,n{c}tp->ngtp", split, patches).reshape(batch, groups, taps, height, width)
+    wide_grad, wide_x = _wide(grad, x)
+    split = wide_grad.reshape(batch, *_split(channels, groups, group_layout), height * width)
+    patches = _patches(wide_x, groups, kernel_size, group_layout)
+    out = torch.einsum(f"n{c}p,n{c}tp->ngtp", split, patches)
+    return out.reshape(batch, groups, kernel_size * kernel_size, height, width).to(grad.dtype)

@@ -27,7 +27,7 @@ def iou_with_target(boxes: Tensor, targets: Tensor, eps: float = 0.0) -> Tensor:
 
 @torch.no_grad()
 def assign(cells: Cells, targets: Tensor, stride: int) -> Tensor:
-    """Choose the positive cells of every sample (facts of SimOTA with a single target and no classes).
+    """Choose the positive cells of every sample (SimOTA, Ge et al. 2021, with a single target and no classes).
 
     Candidates have their centre inside the target or within 2.5 cells of its centre. The number k of positives is the
     sum of the ten best candidate IoUs, rounded down, at least one; the k candidates of least cost

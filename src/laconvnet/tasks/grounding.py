@@ -59,7 +59,7 @@ class Grounding:
         frames, sizes = batch["frames"], batch["sizes"]
         boxes = to_record_frame(best_boxes(outputs["rec"])[0], frames, sizes)
         targets = to_record_frame(batch["target_boxes"], frames, sizes)
-        metric.update(boxes, targets, batch["groups"])
+        metric.update(boxes.to(metric.device), targets.to(metric.device), batch["groups"])
 
     def predictions(self, outputs: Outputs, batch: Batch) -> list[dict[str, Any]]:
         """Returns {"box": [x0, y0, x1, y1] in the picture's pixels, "score": in [0, 1]} per sample."""

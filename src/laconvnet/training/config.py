@@ -118,6 +118,9 @@ class TrainConfig(Section):
         default=None,
         description="GloVe text file that initialises the word embedding; null takes the shipped table.",
     )
+    standardize_vectors: bool = Field(
+        True, description="Give the word vectors mean 0 and deviation 1 over the vocabulary, so that words differ."
+    )
     freeze_embedding: bool = Field(default=True, description="Keep the word embedding as it was initialised.")
     optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="Optimiser.")
     schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="Learning rate schedule.")

@@ -39,7 +39,7 @@ def evaluate(
         TrainingInterrupted: when `should_stop` answered yes.
     """
     device = torch.device(device)
-    metric = task.metric().to(device)
+    metric = task.metric().to("cpu" if device.type == "mps" else device)  # the sums are float64, which MPS lacks
     was_training = model.training
     model.eval()
     try:

@@ -23,7 +23,7 @@ from laconvnet.data import (
     build_loader,
 )
 from laconvnet.language import Vocabulary, embedding_matrix, load_word_vectors
-from laconvnet.models import build_model, save_checkpoint
+from laconvnet.models import Preprocess, build_model, save_checkpoint
 from laconvnet.tasks import Task, build_task
 from laconvnet.training.card import model_card
 from laconvnet.training.config import TrainConfig
@@ -70,7 +70,13 @@ def build_parts(
         texts = (record.text for record in train_data.records)
         vocabulary = Vocabulary.from_texts(texts, config.data.min_count, config.data.num_buckets)
     model = build_model(config.preset, tasks=(config.task,), vocabulary=vocabulary, **config.model)
-    initialise_embedding(model.text.embedding, vocabulary, config.vectors, freeze=config.freeze_embedding)
+    initialise_embedding(
+        model.text.embedding,
+        vocabulary,
+        config.vectors,
+        standardize=config.standardize_vectors,
+        freeze=config.freeze_embedding,
+    )
 
     data = config.data
     collator = Collator(partial(vocabulary.encode, max_length=data.max_length))
@@ -84,7 +90,7 @@ def build_parts(
         world_size=world_size,
     )
     eval_sampler = ImageBatchSampler(eval_data, data.eval_batch_size, shuffle=False, rank=rank, world_size=world_size)
-    preprocess = {"size": data.size, "resize": data.resize, "max_length": data.max_length}
+    preprocess = Preprocess(size=data.size, resize=data.resize, max_length=data.max_length)
     info = DatasetInfo.load(data.root)
 
     def export(folder: Path, network: nn.Module, metrics: dict[str, float]) -> None:
@@ -149,7 +155,7 @@ def shuffled_sentences(records: Sequence[Record], seed: int) -> list[Record]:
 
 
 def initialise_embedding(
-    embedding: nn.Embedding, vocabulary: Vocabulary, vectors: Path | None, *, freeze: bool
+    embedding: nn.Embedding, vocabulary: Vocabulary, vectors: Path | None, *, standardize: bool, freeze: bool
 ) -> None:
     """Put word vectors into a word embedding.
 
@@ -157,6 +163,7 @@ def initialise_embedding(
         embedding: one row per word id.
         vocabulary: the word ids.
         vectors: GloVe text file; None takes the shipped table.
+        standardize: give every number mean 0 and deviation 1 over the vocabulary.
         freeze: keep the rows as they are during training.
 
     Raises:
@@ -170,5 +177,5 @@ def initialise_embedding(
             f"{vectors or 'the shipped table'} has {table.dimension}; change one of them"
         )
     with torch.no_grad():
-        embedding.weight.copy_(embedding_matrix(vocabulary, table))
+        embedding.weight.copy_(embedding_matrix(vocabulary, table, standardize=standardize))
     embedding.weight.requires_grad_(not freeze)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -55,7 +56,10 @@ class TrainState:
             OSError: when it cannot be written, for example on a full disk; the previous file stays.
         """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        replace_file(path, lambda partial: torch.save(values, partial))
+        try:
+            replace_file(path, lambda partial: torch.save(values, partial))
+        except RuntimeError as error:  # what torch's writer makes of a full disk
+            raise OSError(f"{path} could not be written (is the disk full?): {error}") from error
 
     @classmethod
     def load(cls, path: Path) -> TrainState:
@@ -73,7 +77,10 @@ class TrainState:
         """
         if not path.is_file():
             raise FileNotFoundError(f"no saved state to resume from: {path} does not exist")
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            values = torch.load(path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            raise ValueError(f"{path} is broken: {error}") from None
         names = [field.name for field in fields(cls)]
         if not isinstance(values, dict) or sorted(values) != sorted(names):
             raise ValueError(f"{path} is not a saved training state: expected the entries {', '.join(names)}")

@@ -99,7 +99,7 @@ def _claim(output: Path, resume: bool) -> None:
     state = output / "last" / "state.pt"
     if resume and not state.is_file():
         raise FileNotFoundError(f"no saved state to resume from: {state} does not exist")
-    if not resume and ((output / "train.yaml").exists() or state.exists()):
+    if not resume and any(path.exists() for path in (state, output / "best", output / "final")):
         raise FileExistsError(f"{output} already holds a run; choose another output, or go on with --resume")
 
 
@@ -174,7 +174,9 @@ class Trainer:
                 return self._finish()
             except TrainingInterrupted:
                 self._save()
-                command = f"laconvnet train {output / 'train.yaml'} --resume"
+                processes = self.accelerator.num_processes
+                start = f"torchrun --nproc-per-node {processes} -m laconvnet" if processes > 1 else "laconvnet"
+                command = f"{start} train {output / 'train.yaml'} --resume"
                 hint = f"stopped after step {self.step}; resume with: {command}"
                 self.log.say(hint)
                 raise TrainingInterrupted(hint) from None

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from tqdm import tqdm
 
-from laconvnet.data.schema import Box, DatasetInfo, Record
+from laconvnet.data.schema import Box, DatasetInfo, Record, has_word
 from laconvnet.data.writer import DatasetWriter, Link
 
 SPLITS = ("train", "val", "test")
@@ -117,7 +117,7 @@ def _split_records(
             boxes = annotation.boxes.get(entity)
             if boxes is None:
                 conversion.skipped["not visual" if entity == _NOT_VISUAL else "without a box"] += 1
-            elif not any(map(str.isalnum, text)):
+            elif not has_word(text):
                 conversion.skipped["without a word"] += 1
             else:
                 if not used:

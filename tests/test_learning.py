@@ -1,0 +1,61 @@
+"""The smallest network learns a tiny world in under a minute, and needs the sentence to be right in it."""
+
+import torch
+from torch import Tensor
+
+from laconvnet import build_model
+from laconvnet.metrics import box_iou
+from laconvnet.tasks import Grounding, best_boxes
+
+COLOURS = torch.tensor([[0.9, 0.15, 0.15], [0.15, 0.65, 0.25], [0.2, 0.3, 0.9], [0.9, 0.8, 0.15]])
+SIDE, CELL = 64, 32
+
+
+def draw_world(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Four squares, one of each colour and one in each quarter; the sentence is the colour of one of them.
+
+    Returns:
+        Pictures (N, 3, 64, 64), sentences (N, 1) and boxes (N, 4). Who cannot read finds one in four.
+    """
+    colours = torch.rand(count, 4, generator=generator).argsort(1)
+    target = torch.randint(4, (count,), generator=generator)
+    size = torch.randint(16, 27, (count, 4), generator=generator)
+    free = (CELL - size)[..., None]
+    corner = (torch.rand(count, 4, 2, generator=generator) * (free + 1)).long()
+    corner += CELL * torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]])
+    boxes = torch.cat([corner, corner + size[..., None]], 2)
+    pixels = torch.arange(SIDE)
+    inside = (pixels >= boxes[..., :2, None]) & (pixels < boxes[..., 2:, None])  # (N, 4, xy, SIDE)
+    masks = inside[:, :, 1, :, None] & inside[:, :, 0, None, :]
+    images = 0.8 + 0.02 * torch.randn(count, 3, SIDE, SIDE, generator=generator)
+    for quarter in range(4):
+        paint = COLOURS[colours[:, quarter]][:, :, None, None]
+        images = torch.where(masks[:, quarter, None], paint, images)
+    rows = torch.arange(count)
+    return images, 1 + colours[rows, target][:, None], boxes[rows, target].float()
+
+
+def accuracy(model: torch.nn.Module, images: Tensor, tokens: Tensor, targets: Tensor) -> float:
+    with torch.inference_mode():
+        boxes, _ = best_boxes(model.eval()(images, tokens)["rec"])
+    return float((box_iou(boxes, targets) > 0.5).float().mean())
+
+
+def test_learns_a_tiny_world_and_needs_the_sentence():
+    steps, generator, task = 300, torch.Generator().manual_seed(0), Grounding()
+    torch.manual_seed(0)
+    still = {"kernel_dropout": 0.0, "attention_dropout": 0.0}
+    model = build_model("n", vocabulary=range(5), backbone=still, language={"dropout": 0.0})
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
+    for _ in range(steps):
+        images, tokens, boxes = draw_world(32, generator)
+        loss = task.loss(model(images, tokens), {"target_boxes": boxes})["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        schedule.step()
+    images, tokens, boxes = draw_world(400, generator)
+    assert accuracy(model, images, tokens, boxes) > 0.6
+    assert accuracy(model, images, tokens[torch.randperm(len(tokens))], boxes) < 0.4
