@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,3 +84,14 @@ def test_an_encoder_that_workers_cannot_receive_is_refused(make_dataset: Make, r
         build_loader(dataset, sampler, collator, 1)
     with pytest.raises(ValueError, match="num_workers must be 0 or more, got -1"):
         build_loader(dataset, sampler, collator, -1)
+
+
+def test_workers_leave_ctrl_c_to_the_main_process(make_dataset: Make, record: MakeRecord) -> None:
+    records = [record(i, image=f"images/{i // 5}.png") for i in range(15)]
+    root = make_dataset({"train": records}, {f"{i}.png": (40, 20) for i in range(3)})
+    batches = iter(loader_of(root, 1))
+    next(batches)
+    for worker in multiprocessing.active_children():
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGINT)
+    assert len(list(batches)) == 3
