@@ -1,6 +1,6 @@
 """The whole REC network on each backend of the operator, forward pass, in one run.
 
-    python benchmarks/network.py [--preset s] [--size 416] [--batch 1 8] [--threads 2] [--repeats 5]
+    python benchmarks/bench_network.py [--preset s] [--size 416] [--batch 1 8] [--threads 2] [--repeats 5]
 
 The outputs must agree before anything is timed.
 """

@@ -1,6 +1,6 @@
 """The operator's backends against unfold + einsum at the five stage shapes of preset s at 416 pixels.
 
-    python benchmarks/operator.py [--batch 1 8] [--threads 2] [--repeats 7] [--csv FILE]
+    python benchmarks/bench_operator.py [--batch 1 8] [--threads 2] [--repeats 7] [--csv FILE]
 
 Each backend must first agree with the reference on the shape, gradients included. The contenders are timed in turn in
 one run; a row gives the median and quartiles in milliseconds, and how many times faster than unfold + einsum.
