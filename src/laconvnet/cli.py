@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -119,9 +120,11 @@ def train(
     from laconvnet.training import train as run
 
     try:
-        _print_json(run(load_config(config, overrides or []), resume=resume))
+        results = run(load_config(config, overrides or []), resume=resume)
     except TrainingInterrupted as interruption:
         raise RuntimeError(str(interruption)) from None
+    if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+        _print_json(results)
 
 
 @app.command("eval")

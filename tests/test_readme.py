@@ -1,0 +1,51 @@
+"""README and docs name only commands, settings and files that exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from laconvnet import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    return [block for page in PAGES for block in re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.S)]
+
+
+def commands() -> list[str]:
+    """Every line that starts laconvnet, in a block or between back-ticks, with its continuation lines."""
+    text = "\n".join(page.read_text() for page in PAGES).replace("\\\n", " ")
+    lines = re.findall(r"^(?:OMP_NUM_THREADS=1 )?(?:torchrun .*? -m )?laconvnet (.+)$", text, re.M)
+    inline = re.findall(r"`laconvnet ([^`]+)`", text)
+    return sorted({re.sub(r"[\[\]]", "", line) for line in lines + inline})
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_and_their_options_exist(line: str) -> None:
+    words = shlex.split(line, comments=True)
+    command = typer.main.get_command(cli.app)
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]  # type: ignore[attr-defined]
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= known, command.name
+    for word in words:
+        if word.startswith("configs/"):
+            assert (ROOT / word).is_file()
+
+
+def test_the_operator_example_runs() -> None:
+    (example,) = [block for block in blocks("python") if "dynamic_conv2d" in block]
+    names: dict[str, object] = {}
+    exec(compile(example, "README.md", "exec"), names)
+    assert names["out"].shape == (1, 64, 56, 56)  # type: ignore[attr-defined]
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r'\]\(([^)#:]+)\)|src="([^"]+)"', page.read_text()):
+            assert (page.parent / "".join(link)).exists(), (page.name, link)
