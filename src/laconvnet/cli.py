@@ -147,6 +147,7 @@ def evaluate(
 ) -> None:
     """Score a checkpoint on a split."""
     from laconvnet.scoring import score_checkpoint
+    from laconvnet.training.state import replace_file
 
     result = score_checkpoint(
         model,
@@ -161,7 +162,7 @@ def evaluate(
     )
     _print_json(result)
     if out is not None:
-        out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        replace_file(out, lambda partial: partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))
 
 
 @app.command()

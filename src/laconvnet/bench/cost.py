@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +41,8 @@ def measure_cost(model: LaConvNet, size: int, words: int = 15) -> Cost:
     Returns:
         The counts.
     """
-    shadow = copy.deepcopy(model).to("meta").eval()
+    with torch.device("meta"):
+        shadow = LaConvNet(model.config).eval()
     norm_elements: list[int] = []
 
     def count(_module: nn.Module, _inputs: Any, output: Tensor) -> None:

@@ -1,7 +1,5 @@
 """The language-guided backbone: recognition and reasoning in one pass (Sec. 3.2, Tab. 1)."""
 
-from collections.abc import Sequence
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -126,7 +124,6 @@ class Backbone(nn.Module):
 
     def __init__(self, config: BackboneConfig, text_dim: int):
         super().__init__()
-        self.dims: Sequence[int] = config.dims
         self.stem = _stem(config)
         self.stages = nn.ModuleList(Stage(config, stage, text_dim) for stage in range(5))
 
