@@ -1,0 +1,228 @@
+"""Worlds: which scenes can occur, and drawing them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Literal, get_args
+
+import numpy as np
+import torch
+
+from laconvnet.scenes.geometry import Bodies, Cameras, cast_centers, outline_boxes
+from laconvnet.scenes.lighting import LAMPS
+from laconvnet.scenes.scene import (
+    ATTRIBUTES,
+    COLORS,
+    MATERIALS,
+    SHAPES,
+    SIZES,
+    TEXTURES,
+    Scene,
+    SceneObject,
+    Vector,
+)
+
+Condition = Literal["all", "A", "B"]
+
+EYE: Final[Vector] = (7.48, -6.51, 5.34)
+"""Where CLEVR's camera stands before it is jittered."""
+
+_COGENT: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "A": {"cube": ("gray", "blue", "brown", "yellow"), "cylinder": ("red", "green", "purple", "cyan")},
+    "B": {"cube": ("red", "green", "purple", "cyan"), "cylinder": ("gray", "blue", "brown", "yellow")},
+}
+"""Colours that a shape may have under CLEVR-CoGenT's two conditions; other shapes take all."""
+
+_VALUES: Final[dict[str, tuple[str, ...]]] = {
+    "shapes": SHAPES,
+    "sizes": ("large", "small"),
+    "colors": tuple(COLORS),
+    "materials": MATERIALS,
+    "textures": TEXTURES,
+}
+_RANGES: Final[dict[str, tuple[float, float]]] = {
+    "field": (1.0, 3.0),
+    "zoom": (0.5, 4.0),
+    "min_gap": (0.0, 2.0),
+    "margin": (0.0, 2.0),
+    "min_visible": (0.0, 0.1),
+}
+_EYE_JITTER, _LAMP_JITTER = 0.5, 1.0
+_RAYS: Final = 160  # side of the picture in which visibility is judged, whatever is drawn later
+_TRIES_PLACE, _TRIES_SCENE = 60, 1000
+
+
+@dataclass(frozen=True)
+class World:
+    """What can occur in a scene; the defaults are CLEVR's world.
+
+    Attributes:
+        objects: Fewest and most objects of a scene.
+        shapes: Shapes that occur, of `scene.SHAPES`.
+        sizes: Sizes that occur, of `scene.SIZES`.
+        colors: Colours that occur, of `scene.COLORS`.
+        materials: Materials that occur, of `scene.MATERIALS`.
+        textures: Patterns of the paint, of `scene.TEXTURES`; no sentence names them.
+        clutter: Most unnamed small things beside the objects.
+        field: Objects stand within this distance of the origin along both axes, world units from 1 to 3.
+        zoom: Focal length of the camera in CLEVR's, from 0.5 to 4.
+        min_gap: Least distance between the sides of two objects, world units.
+        margin: Least distance of two centres along each of the four directions, so that every relation is clear.
+        min_visible: Least area of an object that is not hidden, as a share of the squared width of the picture.
+        condition: Which colours cubes and cylinders may have: all, or CLEVR-CoGenT's condition A or B.
+
+    Raises:
+        ValueError: A value is unknown or out of range; names it and what is allowed.
+    """
+
+    objects: tuple[int, int] = (3, 10)
+    shapes: tuple[str, ...] = ("cube", "sphere", "cylinder")
+    sizes: tuple[str, ...] = ("large", "small")
+    colors: tuple[str, ...] = ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow")
+    materials: tuple[str, ...] = ("rubber", "metal")
+    textures: tuple[str, ...] = ("plain",)
+    clutter: int = 0
+    field: float = 3.0
+    zoom: float = 1.0
+    min_gap: float = 0.25
+    margin: float = 0.4
+    min_visible: float = 0.002
+    condition: Condition = "all"
+
+    def __post_init__(self) -> None:
+        for name, allowed in _VALUES.items():
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values) or not set(values) <= set(allowed):
+                raise ValueError(f"{name} must be different ones of {', '.join(allowed)}; got {values!r}")
+        low, high = self.objects
+        if not 1 <= low <= high:
+            raise ValueError(f"objects must be (fewest, most) with 1 <= fewest <= most, got {self.objects!r}")
+        if self.clutter < 0:
+            raise ValueError(f"clutter must be 0 or more, got {self.clutter}")
+        for name, (least, most) in _RANGES.items():
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must lie in [{least}, {most}], got {getattr(self, name)}")
+        if self.condition not in get_args(Condition):
+            raise ValueError(f"condition must be one of {get_args(Condition)}, got {self.condition!r}")
+        if not self._pairs:
+            raise ValueError(f"condition {self.condition!r} leaves no colour of {self.colors} to {self.shapes}")
+
+    @property
+    def values(self) -> Mapping[str, tuple[str, ...]]:
+        """The values that occur, by attribute, in the order of `scene.ATTRIBUTES`."""
+        return dict(zip(ATTRIBUTES, (self.sizes, self.colors, self.materials, self.shapes), strict=True))
+
+    @cached_property
+    def _pairs(self) -> tuple[tuple[str, str], ...]:
+        """Shapes and colours that go together."""
+        allowed = _COGENT.get(self.condition, {})
+        return tuple(
+            (shape, color) for shape in self.shapes for color in self.colors if color in allowed.get(shape, self.colors)
+        )
+
+    def scene(self, rng: np.random.Generator) -> Scene:
+        """Draws a scene.
+
+        Args:
+            rng: Source of chance; the scene depends on its state alone.
+
+        Returns:
+            A scene in which every object is visible enough, within the picture, and apart from the others.
+
+        Raises:
+            ValueError: No arrangement was found in 1,000 attempts; names the settings to relax.
+        """
+        count = int(rng.integers(self.objects[0], self.objects[1] + 1))
+        for _ in range(_TRIES_SCENE):
+            eye = _jitter(rng, EYE, _EYE_JITTER)
+            key, fill, back = (_jitter(rng, lamp, _LAMP_JITTER) for lamp in LAMPS)
+            scene = Scene((), eye, (key, fill, back), zoom=self.zoom)
+            objects = self._arrange(rng, scene, count)
+            if objects is None:
+                continue
+            scene = dataclasses.replace(scene, objects=objects, clutter=self._scatter(rng, objects))
+            visible = self._visibility(scene)
+            if visible is not None:
+                return dataclasses.replace(scene, visible=visible)
+        raise ValueError(
+            f"no room for {self.objects[0]} to {self.objects[1]} objects of sizes {self.sizes} with "
+            f"min_gap {self.min_gap}, margin {self.margin} and min_visible {self.min_visible} "
+            f"in {_TRIES_SCENE} attempts; use fewer or smaller objects, or relax these"
+        )
+
+    def _arrange(self, rng: np.random.Generator, scene: Scene, count: int) -> tuple[SceneObject, ...] | None:
+        """Puts objects down one after the other, or gives up."""
+        axes = np.array([scene.direction("right"), scene.direction("behind")])
+        objects: list[SceneObject] = []
+        places = np.empty((0, 2))
+        reaches = np.empty(0)
+        for _ in range(count):
+            size = self.sizes[int(rng.integers(len(self.sizes)))]
+            for place in rng.uniform(-self.field, self.field, size=(_TRIES_PLACE, 2)):
+                away = places - place
+                gaps = np.sqrt((away**2).sum(1)) - reaches - SIZES[size]
+                clear = np.abs(away @ axes.T).min(1) >= self.margin if len(away) else True
+                if np.all(gaps >= self.min_gap) and np.all(clear):
+                    break
+            else:
+                return None
+            shape, color = self._pairs[int(rng.integers(len(self._pairs)))]
+            material = self.materials[int(rng.integers(len(self.materials)))]
+            texture = self.textures[int(rng.integers(len(self.textures)))]
+            x, y = place.tolist()
+            rotation = float(rng.uniform(0, 360))
+            objects.append(SceneObject(shape, size, color, material, x, y, rotation, texture))
+            places, reaches = np.vstack([places, place]), np.append(reaches, SIZES[size])
+        return tuple(objects)
+
+    def _scatter(self, rng: np.random.Generator, objects: tuple[SceneObject, ...]) -> tuple[SceneObject, ...]:
+        """Lays unnamed things where there is room for them."""
+        if not self.clutter:
+            return ()
+        taken = [(item.x, item.y, SIZES[item.size]) for item in objects]
+        clutter = []
+        for _ in range(int(rng.integers(self.clutter + 1))):
+            x, y = rng.uniform(-1.3 * self.field, 1.3 * self.field, size=2).tolist()
+            shape = SHAPES[int(rng.integers(len(SHAPES)))]
+            color = list(COLORS)[int(rng.integers(len(COLORS)))]
+            rotation = float(rng.uniform(0, 360))
+            if all(math.hypot(x - a, y - b) > reach + 0.3 for a, b, reach in taken):
+                clutter.append(SceneObject(shape, "tiny", color, "rubber", x, y, rotation))
+                taken.append((x, y, 0.1))
+        return tuple(clutter)
+
+    def _visibility(self, scene: Scene) -> tuple[float, ...] | None:
+        """The visible share of each object, or None if one is hidden or cut off by the picture's border.
+
+        Rays are cast in float64, so that other machines come to the same decision.
+        """
+        device, dtype = torch.device("cpu"), torch.float64
+        bodies = Bodies.of([scene], device=device, dtype=dtype)
+        cameras = Cameras.of([scene], _RAYS, _RAYS, device=device, dtype=dtype)
+        boxes = outline_boxes(bodies, cameras)[: len(scene.objects)]
+        if (boxes[:, :2] <= 0).any() or (boxes[:, 2:] >= _RAYS).any():
+            return None
+        surface = cast_centers(bodies, cameras)
+        shown = surface.shown[: len(scene.objects)]
+        if (shown < self.min_visible * _RAYS**2).any():
+            return None
+        return tuple((shown / surface.outline[: len(scene.objects)]).tolist())
+
+
+WORLDS: Final[dict[str, World]] = {
+    "clevr": World(),
+    "cogent_a": World(condition="A"),
+    "cogent_b": World(condition="B"),
+    "near": World(objects=(3, 5), field=1.8, zoom=1.8),
+    "hard": World(shapes=SHAPES, colors=tuple(COLORS), textures=TEXTURES, clutter=12),
+}
+"""Worlds by name: CLEVR's, the two conditions of CLEVR-CoGenT, and one of all shapes, colours and patterns."""
+
+
+def _jitter(rng: np.random.Generator, center: Vector, amount: float) -> Vector:
+    x, y, z = (np.array(center) + rng.uniform(-amount, amount, size=3)).tolist()
+    return x, y, z
