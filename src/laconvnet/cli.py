@@ -69,6 +69,74 @@ def data_convert(
     typer.echo(str(converters[name](source, out, link=link.value)))
 
 
+@data_app.command("generate")
+def data_generate(
+    out: Annotated[Path, typer.Argument(help="Dataset folder to make.", show_default=False)],
+    split: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COUNT", help="Scenes of a split, repeatable; train=1000 and val=100 unless given."),
+    ] = None,
+    sentence: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SORT=COUNT",
+            help="Sentences of a scene, repeatable: rec (one target), gres (any number), vqa (questions); rec=4 "
+            "unless given.",
+        ),
+    ] = None,
+    world: Annotated[str, typer.Option(help="Which scenes occur: clevr, cogent_a, cogent_b or hard.")] = "clevr",
+    kind: Annotated[list[str] | None, typer.Option(help="Kind of referring expressions; all unless given.")] = None,
+    family: Annotated[list[str] | None, typer.Option(help="Family of questions; all unless given.")] = None,
+    size: Annotated[str, typer.Option(help="Side of a picture in pixels, or WIDTHxHEIGHT.")] = "224",
+    seed: Annotated[int, typer.Option(help="Names the scenes; other seeds give other ones.")] = 0,
+    clevr: Annotated[bool, typer.Option("--clevr", help="Also write CLEVR's JSON files, into OUT/clevr.")] = False,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that draw.")] = 1,
+) -> None:
+    """Make scenes of the embedded world with pictures, boxes, masks, answers and programs."""
+    from laconvnet.data import generate
+    from laconvnet.scenes import FAMILIES, KINDS, WORLDS, SceneSource
+
+    if world not in WORLDS:
+        raise ValueError(f"--world must be one of {', '.join(WORLDS)}, got {world!r}")
+    source = SceneSource(
+        seed,
+        WORLDS[world],
+        _counts("--sentence", sentence or ["rec=4"]),
+        KINDS if kind is None else tuple(kind),
+        FAMILIES if family is None else tuple(family),
+    )
+    counts = generate(
+        out,
+        source,
+        _counts("--split", split or ["train=1000", "val=100"]),
+        size=_picture_size(size),
+        workers=workers,
+        clevr=clevr,
+        progress=True,
+    )
+    for name, count in counts.items():
+        typer.echo(f"{name}: {count} records")
+
+
+def _counts(option: str, pairs: list[str]) -> dict[str, int]:
+    """Reads NAME=COUNT."""
+    counts = {}
+    for pair in pairs:
+        name, _, count = pair.partition("=")
+        if not name.isidentifier() or not count.isdecimal():
+            raise typer.BadParameter(f"{option} needs NAME=COUNT, such as train=1000; got {pair!r}")
+        counts[name] = int(count)
+    return counts
+
+
+def _picture_size(text: str) -> int | tuple[int, int]:
+    """Reads a side, or WIDTHxHEIGHT."""
+    sides = text.split("x")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise typer.BadParameter(f"--size needs a number of pixels or WIDTHxHEIGHT, got {text!r}")
+    return int(text) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
+
+
 @data_app.command("validate")
 def data_validate(root: Root) -> None:
     """Check every line and every picture; exit code 1 if something is wrong."""

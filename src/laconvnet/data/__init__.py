@@ -2,9 +2,13 @@
 
 from laconvnet.data.collate import Batch, Collator, union_box
 from laconvnet.data.dataset import Example, FolderDataset
+from laconvnet.data.drawn_scene import DrawnScene, draw_scenes
+from laconvnet.data.generate import generate, scene_info
 from laconvnet.data.images import ImageError, read_image
-from laconvnet.data.loader import build_loader, set_epoch
+from laconvnet.data.loader import Loader, build_loader, set_epoch
 from laconvnet.data.sampler import ImageBatchSampler
+from laconvnet.data.scene_dataset import SceneDataset
+from laconvnet.data.scene_loader import SceneLoader
 from laconvnet.data.schema import DatasetInfo, Record, SchemaError, read_records, splits, write_records
 from laconvnet.data.transforms import (
     Augmentation,
@@ -26,19 +30,26 @@ __all__ = [
     "Compose",
     "DatasetInfo",
     "DatasetWriter",
+    "DrawnScene",
     "Example",
     "Flip",
     "FolderDataset",
     "ImageBatchSampler",
     "ImageError",
+    "Loader",
     "RandomCrop",
     "Record",
     "Sample",
+    "SceneDataset",
+    "SceneLoader",
     "SchemaError",
     "build_loader",
+    "draw_scenes",
+    "generate",
     "read_image",
     "read_records",
     "resize_to_input",
+    "scene_info",
     "set_epoch",
     "splits",
     "swap_left_right",

@@ -71,10 +71,15 @@ class Collator:
                 rows.append(self.encode(example.sample.text))
             except ValueError as error:
                 raise ValueError(f"record {example.record.id!r}: {error}") from error
-        tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
-        for row, ids in zip(tokens, rows, strict=True):
-            row[: len(ids)] = torch.tensor(ids, dtype=torch.int64)
-        return tokens
+        return pad_tokens(rows)
+
+
+def pad_tokens(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Stacks N lists of word ids as int64 (N, L), L the longest of them, 0 behind the others."""
+    tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
+    for row, ids in zip(tokens, rows, strict=True):
+        row[: len(ids)] = torch.tensor(ids, dtype=torch.int64)
+    return tokens
 
 
 def union_box(boxes: Float32Array) -> Float32Array:

@@ -105,6 +105,14 @@ class FolderDataset(Dataset[Example]):
         return len(self.records)
 
     @property
+    def groups(self) -> list[list[int]]:
+        """The indices of the records of each picture, pictures in the order of the file."""
+        groups: dict[str, list[int]] = {}
+        for index, record in enumerate(self.records):
+            groups.setdefault(record.image, []).append(index)
+        return list(groups.values())
+
+    @property
     def epoch(self) -> int:
         """The epoch of which examples are made."""
         return int(self._epoch)

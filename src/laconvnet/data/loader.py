@@ -5,23 +5,34 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import signal
+from collections.abc import Callable, Iterator
 from multiprocessing.context import BaseContext
-from typing import cast
+from typing import Any, Protocol
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from laconvnet.data.collate import Batch, Collator
-from laconvnet.data.dataset import FolderDataset
+from laconvnet.data.collate import Batch
 from laconvnet.data.sampler import ImageBatchSampler
 
 _SECONDS_PER_BATCH = 300
 
 
+class Loader(Protocol):
+    """Batches of an epoch, and what chooses them: a loader of `build_loader`, or a `SceneLoader`."""
+
+    dataset: Any
+    batch_sampler: Any
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+
 def build_loader(
-    dataset: FolderDataset,
+    dataset: Dataset[Any],
     sampler: ImageBatchSampler,
-    collator: Collator,
+    collator: Callable[[Any], Batch],
     num_workers: int = 0,
     *,
     pin_memory: bool = False,
@@ -34,7 +45,7 @@ def build_loader(
     random state of torch alone.
 
     Args:
-        dataset: what to load.
+        dataset: what to load, with `set_epoch`; gives a list of examples for a list of indices.
         sampler: which records to batch.
         collator: how to batch them.
         num_workers: worker processes; 0 loads in this process.
@@ -42,7 +53,7 @@ def build_loader(
 
     Raises:
         ValueError: num_workers is negative.
-        TypeError: there are workers and `collator.encode` cannot be sent to them.
+        TypeError: there are workers and the collator, or the function in it, cannot be sent to them.
     """
     if num_workers < 0:
         raise ValueError(f"num_workers must be 0 or more, got {num_workers}")
@@ -51,24 +62,24 @@ def build_loader(
             pickle.dumps(collator)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise TypeError(
-                f"workers cannot receive {collator.encode!r}: {error}; use a method, a function of a module "
+                f"workers cannot receive {collator!r}: {error}; use a method, a function of a module "
                 "or a functools.partial of them, or num_workers=0"
             ) from error
     return DataLoader(
-        dataset,  # type: ignore[arg-type]  # the collator turns examples into batches
+        dataset,
         batch_sampler=sampler,
         collate_fn=collator,
         num_workers=num_workers,
-        multiprocessing_context=_context() if num_workers else None,
+        multiprocessing_context=worker_context() if num_workers else None,
         persistent_workers=num_workers > 0,
-        worker_init_fn=_start_worker if num_workers else None,
+        worker_init_fn=start_worker if num_workers else None,
         timeout=_SECONDS_PER_BATCH if num_workers else 0,
         pin_memory=pin_memory,
         generator=torch.Generator(),
     )
 
 
-def set_epoch(loader: DataLoader[Batch], epoch: int, start: int = 0) -> None:
+def set_epoch(loader: Loader, epoch: int, start: int = 0) -> None:
     """Tells sampler and dataset of a loader of `build_loader` which epoch comes next.
 
     Args:
@@ -76,12 +87,11 @@ def set_epoch(loader: DataLoader[Batch], epoch: int, start: int = 0) -> None:
         epoch: number of the epoch, from 0; order and augmentation are functions of it.
         start: batches to skip without decoding them.
     """
-    sampler, dataset = cast(ImageBatchSampler, loader.batch_sampler), cast(FolderDataset, loader.dataset)
-    sampler.set_epoch(epoch, start)
-    dataset.set_epoch(epoch)
+    loader.batch_sampler.set_epoch(epoch, start)
+    loader.dataset.set_epoch(epoch)
 
 
-def _context() -> BaseContext:
+def worker_context() -> BaseContext:
     """Chooses how workers start: from a small server that has the imports ready, or else from nothing."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
@@ -90,7 +100,8 @@ def _context() -> BaseContext:
     return context
 
 
-def _start_worker(worker: int) -> None:
+def start_worker(worker: int) -> None:
+    """Prepares a worker process, whatever its number: one thread, and deaf to Ctrl-C."""
     # Ctrl-C reaches every process of a terminal; the main one decides what to do, and may still want batches.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)

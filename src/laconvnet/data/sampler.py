@@ -8,14 +8,14 @@ from typing import Protocol
 import numpy as np
 from torch.utils.data import Sampler
 
-from laconvnet.data.schema import Record
 
-
-class HasRecords(Protocol):
-    """A dataset that shows its records."""
+class Grouped(Protocol):
+    """A dataset whose examples belong to images."""
 
     @property
-    def records(self) -> Sequence[Record]: ...
+    def groups(self) -> Sequence[Sequence[int]]:
+        """The indices of the examples of each image; every index stands in one group."""
+        ...
 
 
 class ImageBatchSampler(Sampler[list[int]]):
@@ -33,7 +33,7 @@ class ImageBatchSampler(Sampler[list[int]]):
     different numbers of batches.
 
     Args:
-        dataset: anything with `records`.
+        dataset: anything with `groups`.
         batch_size: records of one batch on one process.
         sentences_per_image: sentences of one visit, None for all of the image; only for training.
         shuffle: training or evaluation.
@@ -45,7 +45,7 @@ class ImageBatchSampler(Sampler[list[int]]):
 
     def __init__(
         self,
-        dataset: HasRecords,
+        dataset: Grouped,
         batch_size: int,
         *,
         sentences_per_image: int | None = None,
@@ -70,11 +70,8 @@ class ImageBatchSampler(Sampler[list[int]]):
         self.sentences_per_image = sentences_per_image
         self.epoch = self.start = 0
 
-        groups: dict[str, list[int]] = {}
-        for index, record in enumerate(dataset.records):
-            groups.setdefault(record.image, []).append(index)
-        self._groups = list(groups.values())
-        count = len(dataset.records)
+        self._groups = [list(group) for group in dataset.groups]
+        count = sum(map(len, self._groups))
         self._cuts = self._training_cuts(count) if shuffle else []
         self._evaluation = [] if shuffle else self._pack()
 

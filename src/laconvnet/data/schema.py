@@ -19,7 +19,7 @@ LABELS = ("boxes", "masks", "answer", "answers")
 """The keys of a record that a task can require; a missing one means "not labelled"."""
 
 _REQUIRED = ("id", "image", "width", "height", "text")
-_KEYS = (*_REQUIRED, *LABELS, "group")
+_KEYS = (*_REQUIRED, *LABELS, "group", "program")
 
 
 class SchemaError(ValueError):
@@ -55,6 +55,7 @@ class Record:
         answer: the one right answer.
         answers: soft scores, answer to a number in [0, 1].
         group: a label by which results are reported apart.
+        program: the meaning of the text in a formal language, for diagnosis.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Record:
     answer: str | None = None
     answers: Mapping[str, float] | None = None
     group: str | None = None
+    program: str | None = None
 
     @classmethod
     def from_json(cls, source: str | Mapping[str, Any], where: str = "record") -> Record:
@@ -102,6 +104,7 @@ class Record:
             source.get("answer"),
             source.get("answers"),
             source.get("group"),
+            source.get("program"),
         )
 
     def to_json(self) -> str:
@@ -140,7 +143,7 @@ def _problems(data: Any) -> Iterator[str]:
     for key in _REQUIRED:
         if key not in data:
             yield f"missing key {key!r}"
-    for key in ("id", "image", "text", "answer", "group"):
+    for key in ("id", "image", "text", "answer", "group", "program"):
         value = data.get(key)
         if key in data and (not isinstance(value, str) or not value):
             yield f"{key!r} must be a non-empty string, got {value!r}"

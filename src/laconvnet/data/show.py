@@ -70,9 +70,9 @@ def _caption(record: Record) -> str:
         answer = max(record.answers, key=record.answers.__getitem__)
     parts = [record.text]
     if answer is not None:
-        parts.append(f"→ {answer}")
+        parts.append(f"= {answer}")
     elif record.boxes == () or record.masks == ():
-        parts.append("→ nothing")
+        parts.append("= nothing")
     if record.group is not None:
         parts.append(f"[{record.group}]")
     return " ".join(parts)

@@ -265,6 +265,11 @@ class Augmentation:
     crop: tuple[float, float] | None = None
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
 
+    @property
+    def changes(self) -> bool:
+        """Whether anything is ever changed."""
+        return self.crop is not None or self.flip != 0 or self.color_jitter != 0 or self.hue != 0
+
     def build(self) -> Compose:
         """Returns the transforms that change anything: crop, flip, colours, in this order."""
         transforms: list[Transform] = []

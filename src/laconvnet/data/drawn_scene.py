@@ -1,0 +1,84 @@
+"""Pictures of scenes of the embedded world, and the records of their sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from laconvnet.data.images import UInt8Array
+from laconvnet.data.masks import encode_mask
+from laconvnet.data.schema import Box, Record
+from laconvnet.scenes import SceneSample, Sentence, render
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnScene:
+    """A picture of a scene, what its pixels show, and its sentences.
+
+    Attributes:
+        name: the name of the picture, without folder and ending.
+        image: uint8 (H, W, 3) RGB.
+        instances: int16 (H, W), the number of the object that a pixel shows; -1 for the ground, and numbers
+            behind those of the objects for clutter.
+        sentences: the scene's sentences.
+    """
+
+    name: str
+    image: UInt8Array
+    instances: npt.NDArray[np.int16]
+    sentences: tuple[Sentence, ...]
+
+    def masks(self, number: int) -> list[npt.NDArray[np.bool_]] | None:
+        """Where each target of sentence `number` is visible, bool (H, W); None for a question."""
+        targets = self.sentences[number].targets
+        return None if targets is None else [self.instances == target for target in targets]
+
+    def record(self, number: int, *, with_masks: bool = False) -> Record:
+        """The record of sentence `number`; masks are encoded only where they are asked for."""
+        sentence, masks = self.sentences[number], self.masks(number)
+        height, width = self.instances.shape
+        return Record(
+            id=f"{self.name}_{number}",
+            image=f"images/{self.name}.png",
+            width=width,
+            height=height,
+            text=sentence.text,
+            boxes=None if masks is None else tuple(map(_extent, masks)),
+            masks=tuple(map(encode_mask, masks)) if with_masks and masks is not None else None,
+            answer=sentence.answer,
+            group=sentence.group,
+            program=str(sentence.program),
+        )
+
+
+def _extent(mask: npt.NDArray[np.bool_]) -> Box:
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def draw_scenes(
+    samples: Sequence[SceneSample], split: str, numbers: Sequence[int], size: int | tuple[int, int]
+) -> list[DrawnScene]:
+    """Draws scenes of a split.
+
+    Args:
+        samples: the scenes with their sentences.
+        split: name of the split.
+        numbers: their numbers in it.
+        size: side of a picture or (width, height), pixels.
+    """
+    rendering = render([sample.scene for sample in samples], size)
+    instances = rendering.instances.to(dtype=torch.int16).numpy()
+    return [
+        DrawnScene(scene_name(split, number), image, instance, sample.sentences)
+        for number, image, instance, sample in zip(numbers, rendering.images.numpy(), instances, samples, strict=True)
+    ]
+
+
+def scene_name(split: str, number: int) -> str:
+    """The name of a scene's picture, without folder and ending."""
+    return f"{split}_{number:07d}"

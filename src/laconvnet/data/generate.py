@@ -1,0 +1,144 @@
+"""Scenes of the embedded world written as a dataset folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from laconvnet.data.drawn_scene import draw_scenes, scene_name
+from laconvnet.data.loader import start_worker, worker_context
+from laconvnet.data.schema import DatasetInfo, Record
+from laconvnet.data.writer import DatasetWriter
+from laconvnet.scenes import SceneSample, SceneSource, picture_size
+from laconvnet.scenes.clevr import questions_json, refexps_json, scenes_json
+
+_PER_JOB = 8  # scenes that a process draws at a time
+_Result = tuple[list[SceneSample], list[Record]]
+
+
+def scene_info(source: SceneSource) -> DatasetInfo:
+    """What `dataset.json` says of the scenes of a source."""
+    tasks = {"rec": ("rec", "res"), "gres": ("gres",), "vqa": ("vqa",)}
+    return DatasetInfo(
+        name="laconvnet scenes",
+        source=f"laconvnet.scenes.SceneSource {json.dumps(source.describe())}",
+        licence="CC0-1.0",
+        tasks=tuple(chain.from_iterable(tasks[sort] for sort, count in source.sentences.items() if count)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Draws scenes of one split into a folder, and returns them with their records."""
+
+    source: SceneSource
+    split: str
+    size: int | tuple[int, int]
+    images: Path
+
+    def __call__(self, numbers: Sequence[int]) -> tuple[list[SceneSample], list[Record]]:
+        samples = [self.source.sample(self.split, number) for number in numbers]
+        records = []
+        for scene in draw_scenes(samples, self.split, numbers, self.size):
+            Image.fromarray(scene.image).save(self.images / f"{scene.name}.png", compress_level=1)
+            records += [scene.record(number, with_masks=True) for number in range(len(scene.sentences))]
+        return samples, records
+
+
+def generate(
+    out: str | os.PathLike[str],
+    source: SceneSource,
+    scenes: Mapping[str, int],
+    *,
+    size: int | tuple[int, int] = 224,
+    workers: int = 0,
+    clevr: bool = False,
+    progress: bool = False,
+) -> dict[str, int]:
+    """Writes scenes with pictures, boxes, masks, answers and programs; the folder appears when it is complete.
+
+    Args:
+        out: dataset folder to make.
+        source: where the scenes come from.
+        scenes: number of scenes of each split, at least 1.
+        size: side of a picture or (width, height), pixels.
+        workers: processes that draw; 0 draws in this one. What is written does not depend on it.
+        clevr: also write the scenes, questions and expressions in CLEVR's JSON format, into `clevr/`.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Number of records by split.
+
+    Raises:
+        FileExistsError: `out` exists.
+        ValueError: a number or the size is out of range, or the world leaves no room for a scene.
+        OSError: the disk is full; nothing is left behind.
+    """
+    width, height = picture_size(size)
+    if not scenes or min(scenes.values()) < 1:
+        raise ValueError(f"every split needs at least 1 scene, got {dict(scenes)}")
+    if workers < 0:
+        raise ValueError(f"workers must be 0 or more, got {workers}")
+    counts = {}
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    with DatasetWriter(out, scene_info(source)) as writer:
+        for split, count in scenes.items():
+            job = _Job(source, split, (width, height), writer.aside / "images")
+            pieces = [range(first, min(first + _PER_JOB, count)) for first in range(0, count, _PER_JOB)]
+            samples: list[SceneSample] = []
+            with (
+                _results(job, pieces, workers) as results,
+                tqdm(desc=split, total=count, unit="scene", disable=not progress) as bar,
+            ):
+                counts[split] = writer.write_split(split, _records(results, bar, samples if clevr else None))
+            if clevr:
+                _write_clevr(writer.aside / "clevr", split, samples, width, height)
+    return counts
+
+
+@contextmanager
+def _results(job: _Job, pieces: Sequence[Sequence[int]], workers: int) -> Iterator[Iterable[_Result]]:
+    """The results of a job for all pieces, in order."""
+    if workers == 0:
+        yield map(job, pieces)
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=worker_context(), initializer=start_worker, initargs=(0,))
+    try:
+        yield pool.map(job, pieces)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _records(results: Iterable[_Result], bar: tqdm[Any], keep: list[SceneSample] | None) -> Iterator[Record]:
+    """The records, one after the other; the samples behind them are kept where there is a list for them."""
+    for samples, records in results:
+        yield from records
+        bar.update(len(samples))
+        if keep is not None:
+            keep += samples
+
+
+def _write_clevr(folder: Path, split: str, samples: Sequence[SceneSample], width: int, height: int) -> None:
+    """Writes a split as `CLEVR_<split>_scenes.json` and, where there are any, `_questions.json` and `_refexps.json`."""
+    folder.mkdir(exist_ok=True)
+    names = [f"{scene_name(split, number)}.png" for number in range(len(samples))]
+    sentences = [sample.sentences for sample in samples]
+    scenes = [sample.scene for sample in samples]
+    files = {
+        "scenes": scenes_json(scenes, split, image_names=names, width=width, height=height),
+        "questions": questions_json(sentences, split, image_names=names),
+        "refexps": refexps_json(sentences, split, image_names=names),
+    }
+    for name, content in files.items():
+        if content[name]:
+            (folder / f"CLEVR_{split}_{name}.json").write_text(json.dumps(content), encoding="utf-8")
