@@ -13,7 +13,7 @@ from laconvnet.models import load_checkpoint
 from laconvnet.tasks import build_task
 from laconvnet.tasks.blind import BlindBaselines
 from laconvnet.training import evaluate
-from laconvnet.training.setup import shuffled_sentences
+from laconvnet.training.datasets import shuffled_sentences
 from laconvnet.training.state import replace_file
 
 

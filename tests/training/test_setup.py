@@ -12,7 +12,8 @@ from toy_world import toy_config
 
 from laconvnet.data import Record, read_records
 from laconvnet.language import Vocabulary, load_word_vectors
-from laconvnet.training.setup import build_parts, initialise_embedding, shuffled_sentences
+from laconvnet.training.datasets import shuffled_sentences
+from laconvnet.training.setup import build_parts, initialise_embedding
 
 
 def make_records(sentences_per_image: list[int]) -> list[Record]:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from laconvnet.scenes import FAMILIES, KINDS, SceneSource, World
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -19,10 +21,71 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class WorldConfig(Section):
+    """Which scenes occur in the embedded world; the defaults are CLEVR's."""
+
+    objects: tuple[int, int] = Field(default=World.objects, description="Fewest and most objects of a scene.")
+    shapes: tuple[str, ...] = Field(default=World.shapes, description="Shapes that occur.")
+    sizes: tuple[str, ...] = Field(default=World.sizes, description="Sizes that occur.")
+    colors: tuple[str, ...] = Field(default=World.colors, description="Colours that occur.")
+    materials: tuple[str, ...] = Field(default=World.materials, description="Materials that occur.")
+    textures: tuple[str, ...] = Field(default=World.textures, description="Patterns of the paint, never named.")
+    clutter: int = Field(default=World.clutter, description="Most unnamed small things beside the objects.")
+    field: float = Field(
+        default=World.field, description="Objects stand within this distance of the origin along both axes."
+    )
+    zoom: float = Field(default=World.zoom, description="Focal length of the camera, in CLEVR's.")
+    min_gap: float = Field(default=World.min_gap, description="Least distance between two objects, world units.")
+    margin: float = Field(
+        default=World.margin, description="Least distance of two centres in each direction, world units."
+    )
+    min_visible: float = Field(
+        default=World.min_visible, description="Least visible area of an object, share of the squared picture width."
+    )
+    condition: Literal["all", "A", "B"] = Field(
+        default="all", description="Colours of cubes and cylinders: all, or condition A or B of CLEVR-CoGenT."
+    )
+
+
+class ScenesConfig(Section):
+    """Scenes of the embedded world that are made and drawn while training."""
+
+    seed: int = Field(default=0, description="Names the scenes; other seeds give other ones.")
+    train: int = Field(default=10_000, ge=1, description="Scenes of one epoch.")
+    val: int = Field(default=500, ge=1, description="Scenes to evaluate on, always the same.")
+    fresh: bool = Field(default=True, description="New scenes in every epoch; false repeats those of the first.")
+    sentences: dict[str, int] = Field(
+        default={"rec": 4},
+        description="Sentences of a scene by sort: rec (one target), gres (any number of targets), vqa (questions).",
+    )
+    kinds: tuple[str, ...] = Field(default=KINDS, description="Kinds of referring expressions.")
+    families: tuple[str, ...] = Field(default=FAMILIES, description="Families of questions.")
+    world: WorldConfig = Field(default=WorldConfig(), description="Which scenes occur.")
+    cache: Path | None = Field(default=None, description="Folder that keeps drawn scenes; null draws them anew.")
+    draw: Literal["workers", "device"] = Field(
+        default="workers",
+        description="Draw pictures ahead in the workers, or in batches on the device of the network; the latter "
+        "without augmentation and cache.",
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> ScenesConfig:
+        self.source()
+        return self
+
+    def source(self) -> SceneSource:
+        """Where the scenes come from."""
+        world = World(**self.world.model_dump())
+        return SceneSource(self.seed, world, self.sentences, self.kinds, self.families)
+
+
 class DataConfig(Section):
     """Which pictures and sentences are learned from, and how they are brought to the network."""
 
-    root: Path = Field(description="Dataset folder, with dataset.json and one <split>.jsonl per split.")
+    root: Path | None = Field(
+        default=None, description="Dataset folder, with dataset.json and one <split>.jsonl per split."
+    )
+    scenes: ScenesConfig | None = Field(default=None, description="Scenes of the embedded world in place of a folder.")
     train_split: str = Field(default="train", description="Split to learn from.")
     val_split: str = Field(default="val", description="Split to evaluate on.")
     size: int = Field(default=416, ge=32, multiple_of=32, description="Side of the square network input, in pixels.")
@@ -66,6 +129,12 @@ class DataConfig(Section):
         default=False,
         description="Control experiment: permute the sentences among the images of a split, or of both.",
     )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataConfig:
+        if (self.root is None) == (self.scenes is None):
+            raise ValueError("data needs either root, a dataset folder, or scenes, the embedded world; not both")
+        return self
 
 
 class OptimizerConfig(Section):

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
-from laconvnet.data import (
-    Augmentation,
-    Collator,
-    DatasetInfo,
-    FolderDataset,
-    ImageBatchSampler,
-    Record,
-    build_loader,
-)
+from laconvnet.data import ImageBatchSampler, Loader
 from laconvnet.language import Vocabulary, embedding_matrix, load_word_vectors
 from laconvnet.models import Preprocess, build_model, save_checkpoint
 from laconvnet.tasks import Task, build_task
 from laconvnet.training.card import model_card
 from laconvnet.training.config import TrainConfig
+from laconvnet.training.datasets import dataset_info, eval_dataset, list_words, load, train_dataset
 
 
 @dataclass(frozen=True)
@@ -45,8 +35,8 @@ class Parts:
     model: nn.Module
     task: Task
     vocabulary: Vocabulary
-    train_loader: DataLoader[dict[str, Any]]
-    eval_loader: DataLoader[dict[str, Any]]
+    train_loader: Loader
+    eval_loader: Loader
     export: Callable[[Path, nn.Module, dict[str, float]], None]
 
 
@@ -65,10 +55,9 @@ def build_parts(
         The parts; the network's random weights depend on PyTorch's global seed only.
     """
     task = build_task(config.task, **config.task_options)
-    train_data, eval_data = _train_dataset(config), _eval_dataset(config)
+    train_data, eval_data = train_dataset(config), eval_dataset(config)
     if vocabulary is None:
-        texts = (record.text for record in train_data.records)
-        vocabulary = Vocabulary.from_texts(texts, config.data.min_count, config.data.num_buckets)
+        vocabulary = list_words(config, train_data)
     model = build_model(config.preset, tasks=(config.task,), vocabulary=vocabulary, **config.model)
     initialise_embedding(
         model.text.embedding,
@@ -79,8 +68,7 @@ def build_parts(
     )
 
     data = config.data
-    collator = Collator(partial(vocabulary.encode, max_length=data.max_length))
-    load = partial(build_loader, pin_memory=config.device == "auto" and torch.cuda.is_available())
+    encode = partial(vocabulary.encode, max_length=data.max_length)
     train_sampler = ImageBatchSampler(
         train_data,
         data.batch_size,
@@ -91,7 +79,7 @@ def build_parts(
     )
     eval_sampler = ImageBatchSampler(eval_data, data.eval_batch_size, shuffle=False, rank=rank, world_size=world_size)
     preprocess = Preprocess(size=data.size, resize=data.resize, max_length=data.max_length)
-    info = DatasetInfo.load(data.root)
+    info = dataset_info(config)
 
     def export(folder: Path, network: nn.Module, metrics: dict[str, float]) -> None:
         card = model_card(config, info, metrics)
@@ -101,57 +89,10 @@ def build_parts(
         model=model,
         task=task,
         vocabulary=vocabulary,
-        train_loader=load(train_data, train_sampler, collator, data.num_workers),
-        eval_loader=load(eval_data, eval_sampler, collator, data.num_workers),
+        train_loader=load(config, train_data, train_sampler, encode),
+        eval_loader=load(config, eval_data, eval_sampler, encode),
         export=export,
     )
-
-
-def _train_dataset(config: TrainConfig) -> FolderDataset:
-    data = config.data
-    augment = Augmentation(
-        flip=data.flip, color_jitter=data.color_jitter, hue=data.hue, crop=data.crop, aspect=data.aspect
-    )
-    dataset = FolderDataset(
-        data.root, data.train_split, size=data.size, resize=data.resize, augment=augment, seed=config.seed
-    )
-    if data.shuffle_sentences in (True, "train"):
-        dataset.records = shuffled_sentences(dataset.records, config.seed)
-    return dataset
-
-
-def _eval_dataset(config: TrainConfig) -> FolderDataset:
-    data = config.data
-    dataset = FolderDataset(data.root, data.val_split, size=data.size, resize=data.resize, seed=config.seed)
-    if data.shuffle_sentences in (True, "val"):
-        dataset.records = shuffled_sentences(dataset.records, config.seed)
-    dataset.records = dataset.records[: data.val_limit]
-    return dataset
-
-
-def shuffled_sentences(records: Sequence[Record], seed: int) -> list[Record]:
-    """Permute the sentences among the images, the control that shows whether a network reads them.
-
-    Args:
-        records: the records of a split.
-        seed: seed of the permutation.
-
-    Returns:
-        The records in their order, each with the text and group of another one. No sentence stays with its
-        own image, unless one image holds more than half of them.
-    """
-    rng = np.random.default_rng(seed)
-    by_image: dict[str, list[int]] = {}
-    for index in rng.permutation(len(records)):
-        by_image.setdefault(records[index].image, []).append(int(index))
-    # The images stand one after the other; a shift by the longest of them leaves no sentence in its place.
-    order = [index for indices in by_image.values() for index in indices]
-    shift = max(map(len, by_image.values()), default=0)
-    shuffled = list(records)
-    for place, index in enumerate(order):
-        donor = records[order[(place + shift) % len(order)]]
-        shuffled[index] = replace(records[index], text=donor.text, group=donor.group)
-    return shuffled
 
 
 def initialise_embedding(

@@ -340,12 +340,12 @@ class Trainer:
         results = {
             "task": config.task,
             "split": config.data.val_split,
-            "n": len(self.parts.eval_loader.dataset),  # type: ignore[arg-type]
+            "n": len(self.parts.eval_loader.dataset),
             "metrics": metrics,
             "best": self.best,
             **self._position(),
             "model": str(config.output / "final"),
-            "data": str(config.data.root),
+            "data": str(config.data.root or "scenes"),
         }
         if self.accelerator.is_main_process:
             _write_text(config.output / "results.json", to_json(results, indent=2) + "\n")
