@@ -8,8 +8,7 @@ from laconvnet import Predictor, demo
 
 
 def test_writes_everything_it_names_and_can_be_repeated(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "_TRAIN_SCENES", 24)
-    monkeypatch.setattr(demo, "_VAL_SCENES", 6)
+    monkeypatch.setattr(demo, "_SCENES", {"train": 6, "val": 6})
     output = tmp_path / "demo_output"
     for _ in range(2):
         results = demo.run_demo(output, minutes=0.02)
