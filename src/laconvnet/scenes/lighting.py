@@ -50,7 +50,7 @@ def lamp_light(points: Tensor, normals: Tensor, lamp: Tensor, number: int) -> tu
 def blocked(bodies: Bodies, body: Tensor, points: Tensor, lamp: Tensor) -> Tensor:
     """The share (M,) in [0, 1] of a lamp's disc that a body hides from a point.
 
-    The cone from the point to the disc is compared with the body's distance at three places along its axis.
+    The cone from the point to the disc is compared with the body's distance at two places along its axis.
 
     Args:
         bodies: All bodies.
@@ -76,21 +76,33 @@ def blocked(bodies: Bodies, body: Tensor, points: Tensor, lamp: Tensor) -> Tenso
 
 def _blocked_share(bodies: Bodies, start: Tensor, toward: Tensor, far: Tensor, middle: Tensor) -> Tensor:
     start, step = bodies.local(start), bodies.local(toward / far)
-    reach = bodies.extent().amin(0)
-    share = torch.zeros_like(far)
-    for shift in (-0.7, 0.0, 0.7):
-        way = torch.minimum((middle + shift * reach).clamp(min=0.02), far)
-        distance, _ = bodies.distance(start + way * step)
-        share = torch.maximum(share, 0.5 - 0.5 * distance * far / (LAMP_RADIUS * way))
-    share = share.clamp(max=1)
+    share, away = _covered(bodies, start, step, far, middle)
+    # The body comes closer to the axis, or to where the cone is narrower, on the side where its distance falls.
+    shift = 0.7 * bodies.extent().amin(0) * (away * step).sum(0).sign()
+    other, _ = _covered(bodies, start, step, far, middle - shift)
+    share = torch.maximum(share, other).clamp(0, 1)
     return share.square() * (3 - 2 * share)
 
 
-def shaded(bodies: Bodies, points: Tensor, normals: Tensor) -> Tensor:
-    """The share in [0, 1] of the sky that each body hides from a surface, as if it were a sphere."""
-    toward = bodies.center - points
+def _covered(bodies: Bodies, start: Tensor, step: Tensor, far: Tensor, way: Tensor) -> tuple[Tensor, Tensor]:
+    """How far a body reaches over the cone at a place of its axis, 0 to 1, and the vector from its core to there."""
+    way = torch.minimum(way.clamp(min=0.02), far)
+    distance, away = bodies.distance(start + way * step)
+    return 0.5 - 0.5 * distance * far / (LAMP_RADIUS * way), away
+
+
+def shaded(bodies: Bodies, body: Tensor, points: Tensor, normals: Tensor) -> Tensor:
+    """The share (M,) in [0, 1] of the sky that a body hides from a surface, as if it were a sphere.
+
+    Args:
+        bodies: All bodies.
+        body: (M,) int64, the one that may be in the way.
+        points: (3, M) points outside it.
+        normals: (3, M) of the surface there.
+    """
+    toward = pick(bodies.center, body) - points
     square = toward.square().sum(0)
-    reach = bodies.extent().square().mean(0)
+    reach = pick(bodies.extent().square().mean(0), body)
     facing = ((normals * toward).sum(0) / square.sqrt()).clamp(min=0)
     return (facing * reach / square).clamp(max=1)
 
@@ -100,14 +112,14 @@ def ground_radiance(points: Tensor, lamps: Tensor, seen: Tensor, sky: Tensor) ->
 
     Args:
         points: (3, M) on the ground.
-        lamps: (3, 3, M), lamp by axis.
+        lamps: (3, 3, M), axis by lamp.
         seen: (3, M) share of each lamp that is not hidden.
         sky: (M,) share of the sky that is not hidden.
     """
     up = constant((0.0, 0.0, 1.0), points)
     radiance = constant(_AMBIENT, points) * sky
     for number in range(3):
-        light, _ = lamp_light(points, up, lamps[number], number)
+        light, _ = lamp_light(points, up, lamps[:, number], number)
         radiance = radiance + constant(_POWER[number], points) * (light * seen[number])
     return radiance
 
@@ -128,7 +140,7 @@ def rubber_radiance(
     ambient = constant(_AMBIENT, points) * (upward * sky) + _BOUNCE * (1 - upward)
     diffuse, gloss = ambient, torch.zeros_like(points)
     for number in range(3):
-        light, toward = lamp_light(points, normals, lamps[number], number)
+        light, toward = lamp_light(points, normals, lamps[:, number], number)
         power = constant(_POWER[number], points) * (light * seen[number])
         half = toward - view
         half = half / half.square().sum(0).sqrt().clamp(min=1e-6)
@@ -141,7 +153,7 @@ def sky_radiance(points: Tensor, direction: Tensor, lamps: Tensor) -> Tensor:
     """What metal mirrors of the dark above it, in unit directions (3, M): the lamps, blurred by its roughness."""
     radiance = torch.full_like(points, _SKY)
     for number in range(3):
-        toward = lamps[number] - points
+        toward = lamps[:, number] - points
         toward = toward / toward.square().sum(0).sqrt()
         apart = (direction * toward).sum(0) - 1
         lobe = 1.8 * (128 * apart).exp() + 0.04 * (4 * apart).exp()
