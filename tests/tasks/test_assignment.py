@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from laconvnet.tasks.assignment import assign, iou_with_target
+from laconvnet.tasks.assignment import assign, assign_nearest, iou_with_target
 from laconvnet.tasks.boxes import read_cells
 
 
@@ -66,3 +66,10 @@ def test_no_value_leaves_the_device():
     """On the meta device there are no values: any host sync or data-dependent shape would raise."""
     cells = read_cells(torch.randn(2, 5, 4, 4, device="meta"))
     assert assign(cells, torch.zeros(2, 4, device="meta"), 32).shape == (2, 16)
+
+
+def test_the_nearest_cell_is_the_one_whose_centre_is_closest():
+    cells = read_cells(torch.randn(4, 5, 3, 3, generator=torch.Generator().manual_seed(1)))
+    nan = float("nan")
+    targets = torch.tensor([[40.0, 20.0, 5.0, 5.0], [95.0, 95.0, 90.0, 4.0], [nan] * 4, [31.0, 65.0, 8.0, 8.0]])
+    assert assign_nearest(cells, targets).nonzero().tolist() == [[0, 1], [1, 8], [3, 6]]

@@ -76,3 +76,33 @@ def test_unknown_tasks_and_options_are_named():
         build_task("caption")
     with pytest.raises(ValueError, match=r"options of task 'rec'.*weight"):
         build_task("rec", weight=2)
+
+
+def test_distance_loss_by_hand():
+    """A cell of 32 px whose target lies one cell to the right of it, twice as wide, and does not meet it."""
+    raw = torch.zeros(1, 5, 1, 1, requires_grad=True)
+    losses = Grounding(l1_weight=2.0, box_weight=0.0).loss({"rec": raw}, batch([[32.0, -16.0, 96.0, 16.0]]))
+    assert losses["l1_loss"].item() == pytest.approx(2.0 + math.log(2))
+    assert losses["loss"].item() == pytest.approx(2 * (2.0 + math.log(2)) + math.log(2))
+    losses["loss"].backward()
+    assert raw.grad[0, 0, 0, 0] < 0  # the box is pulled to the target, which the IoU alone does not do
+
+
+def test_nearest_assignment_teaches_the_cell_of_the_target():
+    raw = torch.zeros(1, 5, 3, 3)
+    raw[0, :, 0, 0] = 1.0  # the corner answers loudest and best by chance
+    losses = Grounding(assignment="nearest").loss({"rec": raw.requires_grad_()}, batch([[44.0, 44.0, 52.0, 52.0]]))
+    (gradient,) = torch.autograd.grad(losses["loss"], raw)
+    assert (gradient[0, 4] < 0).nonzero().tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"assignment": "best"}, r"assignment must be one of \('simota', 'nearest'\), got 'best'"),
+        ({"l1_weight": -1.0}, "weights must be 0 or more, got box_weight=5.0, l1_weight=-1.0"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        Grounding(**options)

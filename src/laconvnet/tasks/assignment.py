@@ -1,9 +1,10 @@
-"""Which cells learn a box: optimal-transport assignment for one target, as whole-batch tensor code.
+"""Which cells learn a box, as whole-batch tensor code: by optimal transport, or by where the target lies.
 
 Legend: N batch, A cells.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from laconvnet.tasks.boxes import Cells, to_corners
@@ -52,3 +53,22 @@ def assign(cells: Cells, targets: Tensor, stride: int) -> Tensor:
     count = best.sum(1).int().clamp(min=1)
     rank = cost.argsort(dim=1, stable=True).argsort(dim=1)
     return (rank < count[:, None]) & candidate
+
+
+@torch.no_grad()
+def assign_nearest(cells: Cells, targets: Tensor) -> Tensor:
+    """Choose one positive cell of every sample, the one whose centre is nearest to the target's.
+
+    It does not depend on what the network answers yet, and so suits targets that are smaller than a cell: optimal
+    transport chooses among answers that mostly miss them.
+
+    Args:
+        cells: the network's boxes.
+        targets: (N, 4) centre x, y, width, height in input pixels; a NaN row has no positives.
+
+    Returns:
+        (N, A) bool.
+    """
+    distance = (cells.centres - targets[:, None, :2]).square().sum(-1)
+    nearest = F.one_hot(distance.nan_to_num(0.0).argmin(1), distance.shape[1]).bool()
+    return nearest & distance.isfinite()

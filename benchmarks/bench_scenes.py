@@ -1,0 +1,127 @@
+"""Scenes of the embedded world a second: made, described, drawn, and loaded as batches.
+
+    python benchmarks/bench_scenes.py [--size 224] [--scenes 64] [--repeats 5] [--csv FILE]
+
+All rows come from one run. A scene is drawn with soft shadows, reflections and smooth edges. "two cores" runs the same
+work in two processes with one thread each, and counts both. With a GPU, its batches are timed too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from laconvnet.bench import compare, describe_machine
+from laconvnet.data import Collator, ImageBatchSampler, SceneDataset, build_loader
+from laconvnet.data.loader import start_worker, worker_context
+from laconvnet.scenes import FAMILIES, KINDS, SceneSource, World, ask, refer, render
+
+SOURCE = SceneSource(seed=1, sentences={"rec": 4})
+SENTENCES = 10  # of a scene, where sentences alone are timed
+
+
+def draw(numbers: range, size: int, device: str = "cpu") -> None:
+    """Draw scenes that are there already."""
+    render(scenes(numbers), size, device=device)
+
+
+def scenes(numbers: range) -> list:
+    """Make scenes, once."""
+    for number in numbers:
+        if number not in MADE:
+            MADE[number] = World().scene(np.random.default_rng([1, number]))
+    return [MADE[number] for number in numbers]
+
+
+MADE: dict[int, object] = {}
+
+
+def make(numbers: range) -> None:
+    """Make scenes anew."""
+    for number in numbers:
+        World().scene(np.random.default_rng([1, number]))
+
+
+def say(numbers: range, what: Callable[..., object]) -> None:
+    """Say ten things about each scene."""
+    for number, scene in zip(numbers, scenes(numbers), strict=True):
+        rng = np.random.default_rng(number)
+        for _ in range(SENTENCES):
+            what(scene, rng)
+
+
+def encode(text: str) -> list[int]:
+    """Stand-in for a vocabulary."""
+    return [1] * len(text.split())
+
+
+def load(numbers: range, size: int) -> None:
+    """Make, describe, draw and batch."""
+    data = SceneDataset(SOURCE, "train", len(numbers), size=size)
+    for _ in build_loader(data, ImageBatchSampler(data, 32), Collator(encode)):
+        pass
+
+
+def on_both(pool: ProcessPoolExecutor, work: Callable[[range], None], numbers: range) -> None:
+    """The same work in two processes."""
+    for result in [pool.submit(work, numbers) for _ in range(2)]:
+        result.result()
+
+
+def main() -> None:
+    """Time everything in turn, print a table, write CSV."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--scenes", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--csv", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(describe_machine())
+    numbers, size = range(arguments.scenes), arguments.size
+    count = len(numbers)
+    with ProcessPoolExecutor(2, mp_context=worker_context(), initializer=start_worker, initargs=(0,)) as pool:
+        work: dict[str, tuple[int, Callable[[], object]]] = {
+            "scenes made, one core": (count, partial(make, numbers)),
+            f"scenes drawn at {size}, one core": (count, partial(draw, numbers, size)),
+            f"scenes drawn at {size}, two cores": (
+                2 * count,
+                partial(on_both, pool, partial(draw, size=size), numbers),
+            ),
+            f"scenes made, described, drawn at {size} and batched, one core": (count, partial(load, numbers, size)),
+            "questions, one core": (SENTENCES * count, partial(say, numbers, partial(ask, families=FAMILIES))),
+            "expressions for one target, one core": (
+                SENTENCES * count,
+                partial(say, numbers, partial(refer, kinds=KINDS, targets="one")),
+            ),
+            "expressions for any number, one core": (
+                SENTENCES * count,
+                partial(say, numbers, partial(refer, kinds=KINDS, targets="any")),
+            ),
+        }
+        if torch.cuda.is_available():
+            work[f"scenes drawn at {size}, GPU"] = (count, partial(draw, numbers, size, "cuda"))
+        times = compare({name: function for name, (_, function) in work.items()}, repeats=arguments.repeats)
+    rows = []
+    for name, (amount, _) in work.items():
+        timing = times[name]
+        rate, low, high = (1e3 * amount / value for value in (timing.median, timing.high, timing.low))
+        print(f"{name:62} {rate:8.1f} a second [{low:.1f}, {high:.1f}]")
+        rows.append({"what": name, "per_second": round(rate, 1), "low": round(low, 1), "high": round(high, 1)})
+    if arguments.csv is not None:
+        arguments.csv.parent.mkdir(parents=True, exist_ok=True)
+        with arguments.csv.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
