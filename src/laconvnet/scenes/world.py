@@ -217,7 +217,7 @@ WORLDS: Final[dict[str, World]] = {
     "clevr": World(),
     "cogent_a": World(condition="A"),
     "cogent_b": World(condition="B"),
-    "near": World(objects=(3, 5), field=1.8, zoom=1.8),
+    "near": World(objects=(3, 4), field=1.5, zoom=2.2),
     "hard": World(shapes=SHAPES, colors=tuple(COLORS), textures=TEXTURES, clutter=12),
 }
 """Worlds by name: CLEVR's, the two conditions of CLEVR-CoGenT, and one of all shapes, colours and patterns."""

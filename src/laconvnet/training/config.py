@@ -134,6 +134,8 @@ class DataConfig(Section):
     def _one_source(self) -> DataConfig:
         if (self.root is None) == (self.scenes is None):
             raise ValueError("data needs either root, a dataset folder, or scenes, the embedded world; not both")
+        if self.scenes is not None and self.val_limit is not None:
+            raise ValueError("val_limit is for a dataset folder; data.scenes.val counts the scenes to evaluate on")
         return self
 
 

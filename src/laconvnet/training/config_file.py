@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -131,9 +131,10 @@ def _dotted(location: Sequence[Any]) -> str:
 
 
 def _section(parent: type[BaseModel], name: str) -> type[BaseModel] | None:
+    """The settings below a name, which may also be null."""
     field = parent.model_fields.get(name)
-    kind = field.annotation if field else None
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 def setting_names(section: type[BaseModel] = TrainConfig, prefix: str = "") -> list[str]:
