@@ -31,7 +31,7 @@ _SLENDER: Final = 0.55  # half width of a capsule, in those of a sphere
 _ROUND: Final = ("sphere", "cylinder", "disk", "capsule")
 
 
-def pick(values: Tensor, index: Tensor) -> Tensor:
+def select(values: Tensor, index: Tensor) -> Tensor:
     """`values[..., index]`, six times faster on a CPU."""
     return values.index_select(-1, index)
 
@@ -75,7 +75,7 @@ class Bodies:
 
     def at(self, index: Tensor) -> Bodies:
         """The bodies of an index, with repeats; (K,) becomes the index's length."""
-        return Bodies(*(pick(getattr(self, name), index) for name in self.__slots__))
+        return Bodies(*(select(getattr(self, name), index) for name in self.__slots__))
 
     def extent(self) -> Tensor:
         """(3, K) half extents of the bounding box in the body's own axes."""
@@ -157,18 +157,18 @@ class Cameras:
 
     def rays(self, scene: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Unit directions (3, M) through points x, y (M,) of the picture, in pixels from its upper left corner."""
-        focal = pick(self.focal, scene)
+        focal = select(self.focal, scene)
         u, v = (x - self.width / 2) / focal, (y - self.height / 2) / focal
-        direction = pick(self.forward, scene) + u * pick(self.right, scene) - v * pick(self.up, scene)
+        direction = select(self.forward, scene) + u * select(self.right, scene) - v * select(self.up, scene)
         return direction / (1 + u.square() + v.square()).sqrt()
 
     def project(self, scene: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Where world points (3, K, P) of scenes (K,) appear: column and row in pixels, and depth, (K, P) each."""
-        relative = points - pick(self.eye, scene)[:, :, None]
+        relative = points - select(self.eye, scene)[:, :, None]
         depth, x, y = (
-            (relative * pick(axis, scene)[:, :, None]).sum(0) for axis in (self.forward, self.right, self.up)
+            (relative * select(axis, scene)[:, :, None]).sum(0) for axis in (self.forward, self.right, self.up)
         )
-        focal = pick(self.focal, scene)[:, None]
+        focal = select(self.focal, scene)[:, None]
         return self.width / 2 + focal * x / depth, self.height / 2 - focal * y / depth, depth
 
 
@@ -199,14 +199,14 @@ def spread(count: Tensor) -> tuple[Tensor, Tensor]:
     """Numbers what each of K rows has `count` (K,) of: row and rank within it, (M,) int64 each, M the sum."""
     row = torch.repeat_interleave(count)
     first = count.cumsum(0) - count
-    return row, torch.arange(len(row), device=count.device) - pick(first, row)
+    return row, torch.arange(len(row), device=count.device) - select(first, row)
 
 
 def pixels_of(boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Every pixel of every box (K, 4): the box's number, column and row, (M,) int64 each."""
     width, height = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).T
     box, rank = spread(width * height)
-    width, left, top = (pick(values, box) for values in (width, boxes[:, 0], boxes[:, 1]))
+    width, left, top = (select(values, box) for values in (width, boxes[:, 0], boxes[:, 1]))
     row = torch.div(rank, width, rounding_mode="floor")
     return box, left + rank - row * width, top + row
 
@@ -230,7 +230,7 @@ def cast(bodies: Bodies, origin: Tensor, direction: Tensor) -> tuple[Tensor, Ten
     distance, _ = bodies.distance(start + way * step)
     rest = (~missed & (distance > _CONVERGED)).nonzero()[:, 0]
     way[rest], missed[rest] = _approach(
-        bodies.at(rest), pick(start, rest), pick(step, rest), pick(way, rest), _LAST_STEPS
+        bodies.at(rest), select(start, rest), select(step, rest), select(way, rest), _LAST_STEPS
     )
     distance, away = bodies.distance(start + way * step)
     hit = ~missed & (distance < _TOUCHES)
@@ -274,21 +274,21 @@ def cast_centers(bodies: Bodies, cameras: Cameras) -> Surface:
     """Casts a ray through the middle of every pixel that may show a body."""
     body, column, row = pixels_of(outline_boxes(bodies, cameras))
     picked = bodies.at(body)
-    origin = pick(cameras.eye, picked.scene)
+    origin = select(cameras.eye, picked.scene)
     dtype = origin.dtype
     way, slope = cast(picked, origin, cameras.rays(picked.scene, column.to(dtype) + 0.5, row.to(dtype) + 0.5))
     pixel = (picked.scene * cameras.height + row) * cameras.width + column
     pixels = cameras.eye.shape[1] * cameras.height * cameras.width
     hits = way.isfinite().nonzero()[:, 0]
-    body, pixel, way, slope = (pick(values, hits) for values in (body, pixel, way, slope))
+    body, pixel, way, slope = (select(values, hits) for values in (body, pixel, way, slope))
     depth, first = nearest(pixel, way, pixels)
     shows = torch.full((pixels,), -1, dtype=torch.int64, device=way.device)
-    shows[pick(pixel, first)] = pick(body, first)
+    shows[select(pixel, first)] = select(body, first)
     normal = torch.zeros(3, pixels, dtype=dtype, device=way.device)
     normal[2] = 1
-    normal[:, pick(pixel, first)] = pick(slope, first)
+    normal[:, select(pixel, first)] = select(slope, first)
     count = len(bodies.scene)
-    outline, shown = (torch.bincount(index, minlength=count) for index in (body, pick(body, first)))
+    outline, shown = (torch.bincount(index, minlength=count) for index in (body, select(body, first)))
     return Surface(shows, depth, normal, outline, shown)
 
 
@@ -306,4 +306,4 @@ def nearest(place: Tensor, way: Tensor, places: int) -> tuple[Tensor, Tensor]:
     """
     depth = torch.full((places,), math.inf, dtype=way.dtype, device=way.device)
     depth.scatter_reduce_(0, place, way, "amin")
-    return depth, (way == pick(depth, place)).nonzero()[:, 0]
+    return depth, (way == select(depth, place)).nonzero()[:, 0]

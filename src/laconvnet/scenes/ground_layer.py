@@ -12,7 +12,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from laconvnet.scenes.geometry import Bodies, Cameras, corners, pick, pixel_boxes, pixels_of
+from laconvnet.scenes.geometry import Bodies, Cameras, corners, pixel_boxes, pixels_of, select
 from laconvnet.scenes.lighting import LAMP_RADIUS, blocked, constant, ground_radiance, shaded
 from laconvnet.scenes.stage import LAMP_COUNT, Stage
 
@@ -28,16 +28,16 @@ def draw_ground(stage: Stage) -> Tensor:
     points = _ground_points(stage.cameras)  # (3, B, H·W)
     flat = points.reshape(3, -1)
 
-    lamps = pick(stage.lamps, bodies.scene)  # (3, lamp, K)
+    lamps = select(stage.lamps, bodies.scene)  # (3, lamp, K)
     box, pixel = _pixels_near(_shadow_outlines(bodies, lamps), stage)
     lamp, body = torch.div(box, count, rounding_mode="floor"), box.remainder(count)
-    hidden = blocked(bodies, body, pick(flat, pixel), pick(lamps.flatten(1), box))
+    hidden = blocked(bodies, body, select(flat, pixel), select(lamps.flatten(1), box))
     seen = torch.ones(LAMP_COUNT * stage.pixels, dtype=flat.dtype, device=flat.device)
     seen.scatter_reduce_(0, lamp * stage.pixels + pixel, 1 - hidden, "amin")
 
     body, pixel = _pixels_near(_contact_outlines(bodies), stage)
     sky = torch.ones_like(flat[0])
-    hidden = shaded(bodies, body, pick(flat, pixel), constant((0.0, 0.0, 1.0), flat))
+    hidden = shaded(bodies, body, select(flat, pixel), constant((0.0, 0.0, 1.0), flat))
     sky.scatter_reduce_(0, pixel, 1 - hidden, "amin")
 
     shape = points.shape[1:]
@@ -67,7 +67,7 @@ def _pixels_near(outlines: Tensor, stage: Stage) -> tuple[Tensor, Tensor]:
     column = torch.where(depth > 0.5, column, torch.where(column > cameras.width / 2, -1e6, 1e6))
     row = torch.where(depth > 0.5, row, 1e6)
     box, column, row = pixels_of(pixel_boxes(column, row, cameras))
-    return box, (pick(scene, box) * cameras.height + row) * cameras.width + column
+    return box, (select(scene, box) * cameras.height + row) * cameras.width + column
 
 
 def _shadow_outlines(bodies: Bodies, lamps: Tensor) -> Tensor:

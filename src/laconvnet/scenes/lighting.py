@@ -15,7 +15,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from laconvnet.scenes.geometry import Bodies, pick
+from laconvnet.scenes.geometry import Bodies, select
 from laconvnet.scenes.scene import Vector
 
 LAMPS: Final[tuple[Vector, Vector, Vector]] = ((6.45, -2.91, 4.26), (-4.67, -4.01, 3.01), (-1.17, 2.65, 5.82))
@@ -60,16 +60,20 @@ def blocked(bodies: Bodies, body: Tensor, points: Tensor, lamp: Tensor) -> Tenso
     """
     toward = lamp - points
     far = toward.square().sum(0).sqrt()
-    start = points - pick(bodies.center, body)
+    start = points - select(bodies.center, body)
     middle = -(start * toward).sum(0) / far
-    ball = pick(bodies.extent().square().sum(0).sqrt(), body)
+    ball = select(bodies.extent().square().sum(0).sqrt(), body)
     widest = ball + LAMP_RADIUS * ((middle + ball) / far).clamp(0, 1)
     apart = start.square().sum(0) - middle.square()
     near = ((apart < widest.square()) & (middle > -ball)).nonzero()[:, 0]
 
     share = torch.zeros_like(far)
     share[near] = _blocked_share(
-        bodies.at(pick(body, near)), pick(start, near), pick(toward, near), pick(far, near), pick(middle, near)
+        bodies.at(select(body, near)),
+        select(start, near),
+        select(toward, near),
+        select(far, near),
+        select(middle, near),
     )
     return share
 
@@ -100,9 +104,9 @@ def shaded(bodies: Bodies, body: Tensor, points: Tensor, normals: Tensor) -> Ten
         points: (3, M) points outside it.
         normals: (3, M) of the surface there.
     """
-    toward = pick(bodies.center, body) - points
+    toward = select(bodies.center, body) - points
     square = toward.square().sum(0)
-    reach = pick(bodies.extent().square().mean(0), body)
+    reach = select(bodies.extent().square().mean(0), body)
     facing = ((normals * toward).sum(0) / square.sqrt()).clamp(min=0)
     return (facing * reach / square).clamp(max=1)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from laconvnet.scenes.geometry import Bodies, Surface, cast, nearest, outline_boxes, pick, pixels_of, spread
+from laconvnet.scenes.geometry import Bodies, Surface, cast, nearest, outline_boxes, pixels_of, select, spread
 from laconvnet.scenes.ground_layer import CONTACT
 from laconvnet.scenes.lighting import (
     LAMP_RADIUS,
@@ -42,7 +42,7 @@ def draw_objects(stage: Stage, surface: Surface, image: Tensor) -> None:
     pixel = torch.cat([pixels.repeat_interleave(len(p)) for pixels, p in zip(classes, _PLACES, strict=True)])
     place = torch.cat([torch.tensor(p).repeat(len(pixels), 1) for pixels, p in zip(classes, _PLACES, strict=True)])
     points, ray = _meet(stage, pixel, place.T.to(image))
-    samples = pick(image, pixel)
+    samples = select(image, pixel)
     samples[:, ray] = _radiance(stage, points)
     for pixels, places, part in zip(classes, _PLACES, torch.split(samples, counts, dim=1), strict=True):
         image[:, pixels] = part.reshape(3, len(pixels), len(places)).mean(2)
@@ -59,7 +59,7 @@ class _Points:
 
     def at(self, index: Tensor) -> _Points:
         """The points of an ascending index."""
-        return _Points(*(pick(getattr(self, name), index) for name in self.__slots__))
+        return _Points(*(select(getattr(self, name), index) for name in self.__slots__))
 
 
 def _by_detail(stage: Stage, surface: Surface) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,30 +90,30 @@ def _meet(stage: Stage, pixel: Tensor, place: Tensor) -> tuple[_Points, Tensor]:
     first[pixel[starts]] = starts.nonzero()[:, 0]
 
     body, column, row = pixels_of(outline_boxes(bodies, cameras))
-    near = (pick(bodies.scene, body) * cameras.height + row) * cameras.width + column
-    pair, rank = spread(pick(count, near))
-    ray = pick(first, pick(near, pair)) + rank
-    body, column, row = (pick(values, pair) for values in (body, column, row))
-    offset, picked = pick(place, ray), bodies.at(body)
-    eye, view = pick(cameras.eye, picked.scene), cameras.rays(picked.scene, column + offset[0], row + offset[1])
+    near = (select(bodies.scene, body) * cameras.height + row) * cameras.width + column
+    pair, rank = spread(select(count, near))
+    ray = select(first, select(near, pair)) + rank
+    body, column, row = (select(values, pair) for values in (body, column, row))
+    offset, picked = select(place, ray), bodies.at(body)
+    eye, view = select(cameras.eye, picked.scene), cameras.rays(picked.scene, column + offset[0], row + offset[1])
     way, normal = cast(picked, eye, view)
 
     hits = way.isfinite().nonzero()[:, 0]
-    _, kept = nearest(pick(ray, hits), pick(way, hits), len(pixel))
-    kept = pick(hits, kept)  # sorted by body, as the pairs are
-    position = pick(eye, kept) + pick(way, kept) * pick(view, kept)
-    return _Points(pick(body, kept), position, pick(normal, kept), pick(view, kept)), pick(ray, kept)
+    _, kept = nearest(select(ray, hits), select(way, hits), len(pixel))
+    kept = select(hits, kept)  # sorted by body, as the pairs are
+    position = select(eye, kept) + select(way, kept) * select(view, kept)
+    return _Points(select(body, kept), position, select(normal, kept), select(view, kept)), select(ray, kept)
 
 
 def _radiance(stage: Stage, points: _Points) -> Tensor:
     """What points on bodies send along their rays, (3, M)."""
     seen, sky = _light_reaching(stage, points)
-    lamps = pick(stage.lamps, pick(stage.bodies.scene, points.body))
+    lamps = select(stage.lamps, select(stage.bodies.scene, points.body))
     paint = _patterned(stage, points)
     radiance = rubber_radiance(points.position, points.normal, points.view, paint, lamps, seen, sky)
-    shiny = pick(stage.is_metal, points.body).nonzero()[:, 0]
-    mirrored = _mirrored(stage, points.at(shiny)) * pick(sky, shiny).sqrt()
-    radiance[:, shiny] = pick(paint, shiny) * (0.2 * pick(radiance, shiny) + 0.84 * mirrored)
+    shiny = select(stage.is_metal, points.body).nonzero()[:, 0]
+    mirrored = _mirrored(stage, points.at(shiny)) * select(sky, shiny).sqrt()
+    radiance[:, shiny] = select(paint, shiny) * (0.2 * select(radiance, shiny) + 0.84 * mirrored)
     return radiance
 
 
@@ -123,25 +123,25 @@ def _light_reaching(stage: Stage, points: _Points) -> tuple[Tensor, Tensor]:
     count, total = len(points.body), len(bodies.scene)
     first, second = _pairs(bodies)
 
-    lamps = pick(stage.lamps, bodies.scene)  # (3, lamp, K)
-    toward = pick(lamps, points.body) - where[:, None]
+    lamps = select(stage.lamps, bodies.scene)  # (3, lamp, K)
+    toward = select(lamps, points.body) - where[:, None]
     lit = ((points.normal[:, None] * toward).sum(0) > 0).flatten().nonzero()[:, 0]
     lamp, point = torch.div(lit, count, rounding_mode="floor"), lit.remainder(count)
-    near = _in_the_way(bodies, first, second, pick(lamps, first), LAMP_RADIUS)  # (lamp, pair)
+    near = _in_the_way(bodies, first, second, select(lamps, first), LAMP_RADIUS)  # (lamp, pair)
     number, pair = near.nonzero().T
-    row, item = _matches(lamp * total + pick(points.body, point), number * total + pick(first, pair))
-    lit, point, body = pick(lit, item), pick(point, item), pick(pick(second, pair), row)
-    light = pick(lamps.flatten(1), pick(number, row) * total + body)
+    row, item = _matches(lamp * total + select(points.body, point), number * total + select(first, pair))
+    lit, point, body = select(lit, item), select(point, item), select(select(second, pair), row)
+    light = select(lamps.flatten(1), select(number, row) * total + body)
     seen = torch.ones(LAMP_COUNT * count, dtype=where.dtype, device=where.device)
-    seen.scatter_reduce_(0, lit, 1 - blocked(bodies, body, pick(where, point), light), "amin")
+    seen.scatter_reduce_(0, lit, 1 - blocked(bodies, body, select(where, point), light), "amin")
 
-    apart = (pick(bodies.center, second) - pick(bodies.center, first)).square().sum(0).sqrt()
+    apart = (select(bodies.center, second) - select(bodies.center, first)).square().sum(0).sqrt()
     reach = bodies.extent().amax(0)
-    close = (apart < 1.5 * pick(reach, first) + CONTACT * pick(reach, second)).nonzero()[:, 0]
-    row, point = _matches(points.body, pick(first, close))
-    body = pick(pick(second, close), row)
+    close = (apart < 1.5 * select(reach, first) + CONTACT * select(reach, second)).nonzero()[:, 0]
+    row, point = _matches(points.body, select(first, close))
+    body = select(select(second, close), row)
     sky = torch.ones_like(where[0])
-    hidden = shaded(bodies, body, pick(where, point), pick(points.normal, point))
+    hidden = shaded(bodies, body, select(where, point), select(points.normal, point))
     sky.scatter_reduce_(0, point, 1 - hidden, "amin")
     return seen.reshape(LAMP_COUNT, count), sky
 
@@ -159,55 +159,55 @@ def _in_the_way(bodies: Bodies, first: Tensor, second: Tensor, goals: Tensor, sp
 
     Bodies are taken as the balls around them, and a goal as a ball of radius `spare`.
     """
-    start = pick(bodies.center, first)[:, None]
-    way, toward = goals - start, pick(bodies.center, second)[:, None] - start
+    start = select(bodies.center, first)[:, None]
+    way, toward = goals - start, select(bodies.center, second)[:, None] - start
     along = ((toward * way).sum(0) / way.square().sum(0)).clamp(0, 1)
     gap = (toward - along * way).square().sum(0).sqrt()
     ball = bodies.extent().square().sum(0).sqrt()
-    return gap < pick(ball, first) + pick(ball, second) + spare
+    return gap < select(ball, first) + select(ball, second) + spare
 
 
 def _matches(keys: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     """All pairs of a wanted key (P,) and an equal one among sorted keys (M,): the place in each."""
     count = torch.bincount(keys, minlength=int(wanted.max()) + 1 if len(wanted) else 0)
-    row, rank = spread(pick(count, wanted))
-    return row, pick(count.cumsum(0) - count, pick(wanted, row)) + rank
+    row, rank = spread(select(count, wanted))
+    return row, select(count.cumsum(0) - count, select(wanted, row)) + rank
 
 
 def _mirrored(stage: Stage, metal: _Points) -> Tensor:
     """Radiance (3, M) that points on metal mirror."""
     bodies = stage.bodies
     direction = metal.view - 2 * (metal.view * metal.normal).sum(0) * metal.normal
-    lamps = pick(stage.lamps, pick(bodies.scene, metal.body))
+    lamps = select(stage.lamps, select(bodies.scene, metal.body))
     radiance = _surroundings(stage, metal, direction, lamps)
 
     first, second = _pairs(bodies)
     pair, point = _matches(metal.body, first)
-    body = pick(second, pair)
-    toward = pick(bodies.center, body) - pick(metal.position, point)
-    along = (toward * pick(direction, point)).sum(0)
-    ball = pick(bodies.extent().square().sum(0), body)
+    body = select(second, pair)
+    toward = select(bodies.center, body) - select(metal.position, point)
+    along = (toward * select(direction, point)).sum(0)
+    ball = select(bodies.extent().square().sum(0), body)
     close = ((along > 0) & (toward.square().sum(0) - along.square() < ball)).nonzero()[:, 0]
-    body, point = pick(body, close), pick(point, close)
-    way, normal = cast(bodies.at(body), pick(metal.position, point), pick(direction, point))
+    body, point = select(body, close), select(point, close)
+    way, normal = cast(bodies.at(body), select(metal.position, point), select(direction, point))
 
     hits = way.isfinite().nonzero()[:, 0]
-    _, kept = nearest(pick(point, hits), pick(way, hits), len(metal.body))
-    kept = pick(hits, kept)
-    body, point, way = pick(body, kept), pick(point, kept), pick(way, kept)
-    leaving = pick(direction, point)
+    _, kept = nearest(select(point, hits), select(way, hits), len(metal.body))
+    kept = select(hits, kept)
+    body, point, way = select(body, kept), select(point, kept), select(way, kept)
+    leaving = select(direction, point)
     seen = torch.ones(LAMP_COUNT, len(kept), dtype=radiance.dtype, device=radiance.device)
     image = rubber_radiance(
-        pick(metal.position, point) + way * leaving,
-        pick(normal, kept),
+        select(metal.position, point) + way * leaving,
+        select(normal, kept),
         leaving,
-        pick(stage.paint, body),
-        pick(lamps, point),
+        select(stage.paint, body),
+        select(lamps, point),
         seen,
         seen[0],
     )
     clear = 1 / (1 + _ROUGHNESS * way)
-    radiance[:, point] = clear * image + (1 - clear) * pick(radiance, point)
+    radiance[:, point] = clear * image + (1 - clear) * select(radiance, point)
     return radiance
 
 
@@ -225,10 +225,10 @@ def _surroundings(stage: Stage, metal: _Points, direction: Tensor, lamps: Tensor
 
 def _patterned(stage: Stage, points: _Points) -> Tensor:
     """Paint (3, M) at points: plain, or with bands or squares of a lighter tone."""
-    paint = pick(stage.paint, points.body)
+    paint = select(stage.paint, points.body)
     if not bool(stage.texture.any()):
         return paint
-    texture, bodies = pick(stage.texture, points.body), stage.bodies.at(points.body)
+    texture, bodies = select(stage.texture, points.body), stage.bodies.at(points.body)
     scaled = 2.5 * bodies.local(points.position - bodies.center) / bodies.extent().amax(0)
     cells = (scaled + 0.25).floor()  # shifted, so that no flat side lies on the border of two cells
     light = torch.where(texture == 1, cells[2], cells.sum(0)).remainder(2) * (texture > 0)
