@@ -68,13 +68,8 @@ def blocked(bodies: Bodies, body: Tensor, points: Tensor, lamp: Tensor) -> Tenso
     near = ((apart < widest.square()) & (middle > -ball)).nonzero()[:, 0]
 
     share = torch.zeros_like(far)
-    share[near] = _blocked_share(
-        bodies.at(select(body, near)),
-        select(start, near),
-        select(toward, near),
-        select(far, near),
-        select(middle, near),
-    )
+    start, toward, far, middle = (select(values, near) for values in (start, toward, far, middle))
+    share[near] = _blocked_share(bodies.at(select(body, near)), start, toward, far, middle)
     return share
 
 
