@@ -11,13 +11,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from laconvnet import cli
-from laconvnet.demo import write_flat_world
+from laconvnet.data import generate
 from laconvnet.language import Vocabulary
 from laconvnet.models import Preprocess, build_model, save_checkpoint
+from laconvnet.scenes import WORLDS, SceneSource
 
 COMMANDS = [
-    "data convert", "data validate", "data stats", "data show", "train", "eval", "predict", "import-official",
-    "bench model", "doctor", "demo",
+    "data convert", "data generate", "data validate", "data stats", "data show", "train", "eval", "predict",
+    "import-official", "bench model", "doctor", "demo",
 ]  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def run(*arguments, code=0):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     root = tmp_path_factory.mktemp("cli") / "world"
-    write_flat_world(root, train=8, val=4, size=64)
+    generate(root, SceneSource(world=WORLDS["near"]), {"train": 8, "val": 4}, size=64)
     return root
 
 
@@ -63,6 +64,20 @@ def test_validate_stats_show(world, tmp_path):
     run("data", "show", world, "--split", "val", "--out", tmp_path / "sheet.png", "--count", 4)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 300
+
+
+def test_generate(tmp_path):
+    root = tmp_path / "scenes"
+    sorts = ["--sentence", "rec=1", "--sentence", "vqa=2", "--family", "count", "--kind", "relation"]
+    output = run(
+        "data", "generate", root, "--split", "val=3", *sorts, "--size", "96x64", "--world", "hard", "--workers", 0,
+        "--seed", 4, "--clevr",
+    )  # fmt: skip
+    assert "val: 9 records" in output
+    records = [json.loads(line) for line in (root / "val.jsonl").read_text().splitlines()]
+    assert {record["group"] for record in records} == {"count", "relation"}
+    assert (records[0]["width"], records[0]["height"]) == (96, 64)
+    assert (root / "clevr" / "CLEVR_val_questions.json").is_file()
 
 
 def test_validate_fails_on_a_broken_dataset(world, tmp_path):
@@ -120,6 +135,12 @@ def test_doctor_names_the_backend():
         (["eval", "--model", "nowhere", "--data", "d"], 1, "error: nowhere is not a folder"),
         (["train", "missing.yaml"], 1, "missing.yaml"),
         (["data", "convert", "coco", "--source", ".", "--out", "o"], 2, "'coco' is not"),
+        (["data", "generate", "o", "--size", "0"], 1, "sides from 64 to 2048 pixels, got 0"),
+        (["data", "generate", "o", "--size", "big"], 2, "needs a number of pixels or WIDTHxHEIGHT, got 'big'"),
+        (["data", "generate", "o", "--split", "train"], 2, "needs NAME=COUNT, such as train=1000; got 'train'"),
+        (["data", "generate", "o", "--split", "a=1", "--split", "a=2"], 2, "names 'a' twice"),
+        (["data", "generate", "o", "--family", "sum"], 1, "families of scenes: unknown ['sum']; allowed are count"),
+        (["data", "generate", "o", "--world", "mars"], 1, "--world must be one of clevr, cogent_a"),
         (["bench", "model", "xl"], 1, "error: unknown preset 'xl'; allowed: s, b"),
         (["eval"], 2, "Missing option"),
     ],

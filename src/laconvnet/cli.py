@@ -84,7 +84,7 @@ def data_generate(
             "unless given.",
         ),
     ] = None,
-    world: Annotated[str, typer.Option(help="Which scenes occur: clevr, cogent_a, cogent_b or hard.")] = "clevr",
+    world: Annotated[str, typer.Option(help="Which scenes occur: clevr, cogent_a, cogent_b, near or hard.")] = "clevr",
     kind: Annotated[list[str] | None, typer.Option(help="Kind of referring expressions; all unless given.")] = None,
     family: Annotated[list[str] | None, typer.Option(help="Family of questions; all unless given.")] = None,
     size: Annotated[str, typer.Option(help="Side of a picture in pixels, or WIDTHxHEIGHT.")] = "224",
@@ -125,6 +125,8 @@ def _counts(option: str, pairs: list[str]) -> dict[str, int]:
         name, _, count = pair.partition("=")
         if not name.isidentifier() or not count.isdecimal():
             raise typer.BadParameter(f"{option} needs NAME=COUNT, such as train=1000; got {pair!r}")
+        if name in counts:
+            raise typer.BadParameter(f"{option} names {name!r} twice: {' '.join(pairs)}")
         counts[name] = int(count)
     return counts
 
@@ -214,8 +216,8 @@ def evaluate(
     device: Device = "cpu",
 ) -> None:
     """Score a checkpoint on a split."""
+    from laconvnet.data import replace_file
     from laconvnet.scoring import score_checkpoint
-    from laconvnet.training.state import replace_file
 
     result = score_checkpoint(
         model,

@@ -8,13 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from laconvnet.data import Collator, FolderDataset, ImageBatchSampler, build_loader, read_records
+from laconvnet.data import Collator, FolderDataset, ImageBatchSampler, build_loader, read_records, replace_file
 from laconvnet.models import load_checkpoint
 from laconvnet.tasks import build_task
 from laconvnet.tasks.blind import BlindBaselines
 from laconvnet.training import evaluate
 from laconvnet.training.datasets import shuffled_sentences
-from laconvnet.training.state import replace_file
 
 
 def score_checkpoint(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,10 +73,12 @@ def test_a_full_disk_leaves_no_dataset(tmp_path: Path, monkeypatch: pytest.Monke
         ({"train": 0}, 64, 0, "at least 1 scene, got {'train': 0}"),
         ({"train": 1}, 0, 0, "sides from 64 to 2048 pixels, got 0"),
         ({"train": 1}, 10_000, 0, "got 10000"),
+        ({"train": 1}, (640, 64), 0, "pictures of 640 x 64 may cut objects off; with aspect 1.5"),
+        ({"train": 1}, (64, 96), 0, "pictures of 64 x 96 may cut objects off"),
         ({"train": 1}, 64, -1, "workers must be 0 or more, got -1"),
     ],
 )
-def test_bad_arguments(tmp_path: Path, scenes: dict[str, int], size: int, workers: int, message: str) -> None:
+def test_bad_arguments(tmp_path: Path, scenes: dict[str, int], size: Any, workers: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         generate(tmp_path / "scenes", SOURCE, scenes, size=size, workers=workers)
     assert not list(tmp_path.iterdir())

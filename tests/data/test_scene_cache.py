@@ -62,6 +62,14 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
         SceneCache(tmp_path, SOURCE, 64)
 
 
+def test_a_label_that_another_process_is_writing_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "cache.json.4711.partial").write_text("{")
+    SceneCache(tmp_path, SOURCE, 64)
+    SceneCache(tmp_path, SOURCE, 64)
+    with pytest.raises(ValueError, match="made with size 64, and 96 is asked for"):
+        SceneCache(tmp_path, SOURCE, 96)
+
+
 def test_a_damaged_file_is_named(tmp_path: Path, scene: DrawnScene) -> None:
     cache = SceneCache(tmp_path, SOURCE, 64)
     cache.save("train", 1234, scene)

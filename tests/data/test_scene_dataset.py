@@ -114,6 +114,13 @@ def test_bad_settings(changes: dict[str, Any], message: str) -> None:
         dataset(**changes)
 
 
+def test_iterating_ends() -> None:
+    data = SceneDataset(SOURCE, "train", 2, size=64, fresh=True)
+    assert [example.index for example in data] == list(range(6)) == list(range(len(data)))
+    with pytest.raises(IndexError, match="split 'train' has the examples 0 to 5, got -1"):
+        data[-1]
+
+
 def test_no_scenes() -> None:
     with pytest.raises(ValueError, match="split 'val' needs at least 1 scene, got 0"):
         SceneDataset(SOURCE, "val", 0, size=64)

@@ -37,12 +37,17 @@ def test_batches_are_those_of_the_other_loader(device: str, workers: int) -> Non
         for batch, other in zip(drawn, expected, strict=True):
             assert set(batch) == set(other)
             for name, value in other.items():
-                if isinstance(value, torch.Tensor) and device == "cpu":
-                    assert torch.equal(batch[name].nan_to_num(-1), value.nan_to_num(-1)), name
-                    assert batch[name].dtype == value.dtype, name
-                elif not isinstance(value, torch.Tensor):
+                if not isinstance(value, torch.Tensor):
                     assert batch[name] == value, name
-            assert batch["images"].device.type == device
+                    continue
+                assert batch[name].device.type == device and batch[name].dtype == value.dtype, name
+                difference = (batch[name].cpu().nan_to_num(-1).float() - value.nan_to_num(-1).float()).abs()
+                if device == "cpu" or name in ("tokens", "frames", "sizes"):
+                    assert difference.max() == 0, name
+                elif name == "target_boxes":
+                    assert difference.max() <= 1  # a pixel on the edge may fall to the other side
+                else:
+                    assert (difference > 1).float().mean() < 1e-3, name
 
 
 def test_what_only_a_cpu_can_do_is_refused(tmp_path: Path) -> None:

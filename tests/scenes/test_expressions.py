@@ -12,7 +12,7 @@ import pytest
 from program_checks import guess, idle_relations, is_nested, names_something, one_value_changed, skeleton, values_named
 from random_scenes import HARD_VALUES, hand_made_scene, random_scene
 
-from laconvnet.scenes.expressions import KINDS, MIX, refer
+from laconvnet.scenes.expressions import KINDS, MIX, MIX, refer
 from laconvnet.scenes.lexicon import THINGS, plural, words_for
 from laconvnet.scenes.programs import count_hops, execute, parse_program, walk
 from laconvnet.scenes.scene import SHAPES, Scene
@@ -91,9 +91,9 @@ def test_the_number_of_the_noun_is_that_of_the_targets() -> None:
                 assert first_noun(sentence.text).endswith("s") == (targets == "several"), sentence.text
 
 
-def test_none_is_said_in_the_singular_and_in_the_plural() -> None:
+def test_none_is_said_in_the_plural_as_often_as_the_others() -> None:
     many = [first_noun(sentence.text).endswith("s") for _, sentence in referred("none")]
-    assert 0.4 < sum(many) / len(many) < 0.6
+    assert sum(many) / len(many) == pytest.approx(MIX["several"] / (MIX["one"] + MIX["several"]), abs=0.05)
 
 
 def test_a_near_miss_misses_by_one_value() -> None:

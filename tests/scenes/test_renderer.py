@@ -139,9 +139,11 @@ def test_impossible_sizes(size: object) -> None:
         render([scene_with(ITEM)], size)  # type: ignore[arg-type]
 
 
-def test_no_scene() -> None:
+def test_nothing_to_draw() -> None:
     with pytest.raises(ValueError, match="at least one scene"):
         render([], 64)
+    with pytest.raises(ValueError, match="scene 1 of 2 is empty"):
+        render([scene_with(ITEM), scene_with()], 64)
 
 
 @pytest.mark.gpu

@@ -8,8 +8,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
-from laconvnet.scenes import WORLDS, Scene, SceneObject, World
+from laconvnet.scenes import WORLDS, Scene, SceneObject, World, render
 from laconvnet.scenes.lighting import LAMPS
 from laconvnet.scenes.scene import DIRECTIONS, SIZES
 from laconvnet.scenes.world import EYE
@@ -60,6 +61,20 @@ def test_visibility_is_a_share_and_nothing_is_hidden() -> None:
     assert all(len(scene.visible) == len(scene.objects) for scene in drawn)
 
 
+@pytest.mark.parametrize("world", WORLDS)
+def test_visibility_is_what_a_picture_shows_and_every_object_is_whole(world: str) -> None:
+    """Rays are saved where boxes are apart; a picture of the widest aspect, drawn in full, shows the same shares."""
+    drawn = scenes(WORLDS[world], 12)
+    width = 240
+    for scene, visible in zip(drawn, render(drawn, (width, round(width / WORLDS[world].aspect))).visible, strict=True):
+        assert visible[: len(scene.objects)].tolist() == pytest.approx(list(scene.visible), abs=0.06)
+    for scene in drawn:  # above and below there is nothing of the objects
+        tall = render([scene], width).instances[0]
+        band = round(width * (1 - 1 / WORLDS[world].aspect) / 2)
+        outside = torch.cat([tall[:band], tall[width - band :]])
+        assert not ((outside >= 0) & (outside < len(scene.objects))).any()
+
+
 def test_a_scene_depends_on_the_generator_alone() -> None:
     first, second = (World().scene(np.random.default_rng(5)) for _ in range(2))
     assert first == second
@@ -100,8 +115,10 @@ def test_an_impossible_world_says_what_to_relax() -> None:
         ({"shapes": ("cube", "cone")}, r"shapes must be different ones of cube, .*; got \('cube', 'cone'\)"),
         ({"colors": ()}, r"colors must be different ones of gray, .*; got \(\)"),
         ({"materials": ("metal", "metal")}, "materials must be different ones of rubber, metal"),
-        ({"objects": (5, 3)}, r"1 <= fewest <= most, got \(5, 3\)"),
-        ({"clutter": -1}, "clutter must be 0 or more, got -1"),
+        ({"objects": (5, 3)}, r"1 <= fewest <= most <= 100, got \(5, 3\)"),
+        ({"objects": (3, 1_000_000)}, r"most <= 100, got \(3, 1000000\)"),
+        ({"clutter": -1}, r"clutter must lie in \[0, 100\], got -1"),
+        ({"min_visible": 0.0}, r"min_visible must lie in \[0.0005, 0.1\], got 0.0"),
         ({"margin": math.nan}, r"margin must lie in \[0.0, 2.0\], got nan"),
         ({"condition": "C"}, r"condition must be one of \('all', 'A', 'B'\), got 'C'"),
         ({"condition": "A", "shapes": ("cube",), "colors": ("red",)}, "condition 'A' leaves no colour"),

@@ -88,6 +88,16 @@ def test_distance_loss_by_hand():
     assert raw.grad[0, 0, 0, 0] < 0  # the box is pulled to the target, which the IoU alone does not do
 
 
+def test_distance_loss_looks_at_positive_cells_only():
+    raw = torch.zeros(1, 5, 2, 2)
+    raw[0, 2:4, 1, 1] = -200.0  # a width of 0
+    losses = Grounding(l1_weight=1.0, assignment="nearest").loss(
+        {"rec": raw.requires_grad_()}, batch([[0.0, 0.0, 32.0, 32.0]])
+    )
+    losses["loss"].backward()
+    assert losses["l1_loss"].item() == pytest.approx(1.0) and raw.grad.isfinite().all()
+
+
 def test_nearest_assignment_teaches_the_cell_of_the_target():
     raw = torch.zeros(1, 5, 3, 3)
     raw[0, :, 0, 0] = 1.0  # the corner answers loudest and best by chance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,20 @@ import pytest
 import torch
 
 from laconvnet import Predictor
-from laconvnet.scenes import words
+from laconvnet.data import SceneDataset
+from laconvnet.scenes import World, words
 from laconvnet.training import ConfigError, load_config, train
+from laconvnet.training.config import WorldConfig
+from laconvnet.training.datasets import eval_dataset, train_dataset
 from laconvnet.training.setup import build_parts
 from laconvnet.training.state import TrainState
 
-SCENES = {"train": 4, "val": 3, "kinds": ["attribute"], "world": {"objects": [3, 4], "field": 1.5, "zoom": 2.2}}
+SCENES = {
+    "train": 4,
+    "val": 3,
+    "kinds": ["attribute"],
+    "world": {"objects": [3, 4], "field": 1.5, "zoom": 2.2, "aspect": 1},
+}
 
 
 @pytest.fixture
@@ -79,7 +88,10 @@ def test_the_vocabulary_is_that_of_the_world(config_file: Path) -> None:
         ("data.root=somewhere", "either root, a dataset folder, or scenes"),
         ("data={size: 64}", "either root, a dataset folder, or scenes"),
         ("data.val_limit=3", "val_limit is for a dataset folder; data.scenes.val counts the scenes"),
-        ("data.scenes.kinds=[colour]", r"data.scenes.*unknown \['colour'\]; allowed are attribute"),
+        ("data.size=32", "sides from 64 to 2048 pixels, got 32"),
+        ("data.scenes.cache=here", "fresh ones never come again: set fresh: false"),
+        ("data.scenes.sentences={rec: 2, vqa: 2}", "task rec learns boxes, and questions have none"),
+        ("data.scenes.kinds=[colour]", r"unknown \['colour'\]; allowed are attribute"),
         ("data.scenes.families=[sum]", r"unknown \['sum'\]; allowed are count"),
         ("data.scenes.world.shapes=[cone]", r"shapes must be different ones of cube, .*got \('cone',\)"),
         ("data.scenes.world.condition=C", "data.scenes.world.condition is 'C', allowed: 'all', 'A' or 'B'"),
@@ -91,9 +103,35 @@ def test_bad_settings(config_file: Path, override: str, message: str) -> None:
         load_config(config_file, [override])
 
 
-def test_impossible_worlds_and_sizes(config_file: Path) -> None:
+@pytest.mark.parametrize("setting", ["data.flip=0.5", "data.color_jitter=0.1", "data.shuffle_sentences=val"])
+def test_what_a_device_cannot_do_is_refused(config_file: Path, setting: str) -> None:
+    name = setting.partition("=")[0].removeprefix("data.")
+    with pytest.raises(ConfigError, match=rf"scenes\.draw is device, which leaves no place for {name}"):
+        load_config(config_file, ["data.scenes.draw=device", setting])
+
+
+def test_an_impossible_world(config_file: Path) -> None:
     settings = ["data.scenes.world={objects: [20, 20], sizes: [large]}"]
     with pytest.raises(ValueError, match="no room for 20 to 20 objects"):
         train(load_config(config_file, settings))
-    with pytest.raises(ValueError, match="sides from 64 to 2048 pixels, got 32"):
-        train(load_config(config_file, ["data.size=32", f"output={config_file.parent / 'small'}"]))
+
+
+def test_sentences_about_scenes_are_not_cut_unless_asked(config_file: Path) -> None:
+    assert load_config(config_file).data.words_kept is None
+    assert load_config(config_file, ["data.max_length=9"]).data.words_kept == 9
+    folder = load_config(config_file, ["data={root: somewhere}"])
+    assert folder.data.words_kept == 15
+    with pytest.raises(ConfigError, match=r"data\.max_length is 0, allowed: .*greater than or equal to 1 or 'auto'"):
+        load_config(config_file, ["data.max_length=0"])
+
+
+def test_evaluation_may_have_a_world_of_its_own(config_file: Path) -> None:
+    config = load_config(config_file, ["data.scenes.world.condition=A", "data.scenes.val_world={condition: B}"])
+    learned, evaluated = train_dataset(config), eval_dataset(config)
+    assert isinstance(learned, SceneDataset) and isinstance(evaluated, SceneDataset)
+    assert (learned.source.world.condition, evaluated.source.world.condition) == ("A", "B")
+
+
+def test_world_settings_are_those_of_the_world() -> None:
+    settings = {name: field.default for name, field in WorldConfig.model_fields.items()}
+    assert settings == {field.name: field.default for field in dataclasses.fields(World)}

@@ -3,6 +3,7 @@
 from laconvnet.data.collate import Batch, Collator, union_box
 from laconvnet.data.dataset import Example, FolderDataset
 from laconvnet.data.drawn_scene import DrawnScene, draw_scenes
+from laconvnet.data.files import replace_file
 from laconvnet.data.generate import generate, scene_info
 from laconvnet.data.images import ImageError, read_image
 from laconvnet.data.loader import Loader, build_loader, set_epoch
@@ -48,6 +49,7 @@ __all__ = [
     "generate",
     "read_image",
     "read_records",
+    "replace_file",
     "resize_to_input",
     "scene_info",
     "set_epoch",

@@ -87,6 +87,11 @@ def generate(
     width, height = picture_size(size)
     if not scenes or min(scenes.values()) < 1:
         raise ValueError(f"every split needs at least 1 scene, got {dict(scenes)}")
+    if not height <= width <= source.world.aspect * height:
+        raise ValueError(
+            f"pictures of {width} x {height} may cut objects off; with aspect {source.world.aspect} of this world, "
+            f"the width must lie between the height and {source.world.aspect} times the height"
+        )
     if workers < 0:
         raise ValueError(f"workers must be 0 or more, got {workers}")
     counts = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from laconvnet.data.drawn_scene import DrawnScene, scene_name
+from laconvnet.data.files import replace_file
 from laconvnet.data.images import ImageError
 from laconvnet.scenes import VERSION, SceneSource, Sentence, parse_program
 
-_GROUND = 255  # in the transparency channel; scenes have far fewer objects
+_LABEL = "cache.json"
+_GROUND = 255  # in the transparency channel; a world has at most 200 bodies
 _PER_FOLDER = 1000
 
 
@@ -36,14 +37,12 @@ class SceneCache:
     def __init__(self, root: Path, source: SceneSource, size: int) -> None:
         self.root = root
         settings = json.loads(json.dumps({"version": VERSION, "size": size, **source.describe()}))
-        label = root / "cache.json"
-        if label.is_file():
-            _compare(label, settings)
-        elif root.exists() and any(root.iterdir()):
-            raise ValueError(f"{root} holds files but no cache.json; choose an empty or a new folder for the cache")
-        else:
-            root.mkdir(parents=True, exist_ok=True)
-            _replace(label, lambda partial: partial.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8"))
+        label = root / _LABEL
+        if not label.is_file():
+            if root.exists() and any(not path.name.startswith(_LABEL) for path in root.iterdir()):
+                raise ValueError(f"{root} holds files but no {_LABEL}; choose an empty or a new folder for the cache")
+            replace_file(label, lambda partial: partial.write_text(json.dumps(settings, indent=2) + "\n"))
+        _compare(label, settings)
 
     def load(self, split: str, number: int) -> DrawnScene | None:
         """A scene, or None if it has not been kept yet.
@@ -67,12 +66,13 @@ class SceneCache:
     def save(self, split: str, number: int, scene: DrawnScene) -> None:
         """Keeps a scene."""
         path = self._path(split, number)
-        path.parent.mkdir(parents=True, exist_ok=True)
         alpha = np.where(scene.instances < 0, _GROUND, scene.instances).astype(np.uint8)
         picture = Image.fromarray(np.dstack([scene.image, alpha]))
         info = PngInfo()
         info.add_text("sentences", json.dumps([_fields(sentence) for sentence in scene.sentences]))
-        _replace(path, lambda partial: picture.save(partial, format="png", pnginfo=info, compress_level=1))
+        replace_file(
+            path, lambda partial: picture.save(partial, format="png", pnginfo=info, compress_level=1), sync=False
+        )
 
     def _path(self, split: str, number: int) -> Path:
         return self.root / split / str(number // _PER_FOLDER) / f"{scene_name(split, number)}.png"
@@ -101,14 +101,3 @@ def _sentence(
     text: str, program: str, group: str, answer: str | None, targets: list[int] | None, hops: int
 ) -> Sentence:
     return Sentence(text, parse_program(program), group, answer, None if targets is None else tuple(targets), hops)
-
-
-def _replace(path: Path, write: Any) -> None:
-    """Writes a file aside under this process's own name and renames it."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        write(partial)
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

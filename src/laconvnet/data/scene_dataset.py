@@ -13,8 +13,9 @@ from torch.utils.data import Dataset
 from laconvnet.data.dataset import Example
 from laconvnet.data.drawn_scene import DrawnScene, draw_scenes
 from laconvnet.data.scene_cache import SceneCache
+from laconvnet.data.schema import Record
 from laconvnet.data.transforms import Augmentation, Sample, resize_to_input
-from laconvnet.scenes import SceneSource, picture_size
+from laconvnet.scenes import SceneSample, SceneSource, picture_size
 
 
 class SceneDataset(Dataset[Example]):
@@ -95,10 +96,28 @@ class SceneDataset(Dataset[Example]):
         """Makes the examples of a batch, drawing every scene once.
 
         Raises:
+            IndexError: there is no such example.
             ImageError: a kept scene is damaged; names the file.
         """
-        scenes = self._scenes(sorted({self.scene_number(index) for index in indices}))
-        return [self._example(index, scenes[self.scene_number(index)]) for index in indices]
+        for index in indices:
+            if not 0 <= index < len(self):
+                raise IndexError(f"split {self.split!r} has the examples 0 to {len(self) - 1}, got {index}")
+        numbers = sorted({self.scene_number(index) for index in indices})
+        scenes = self._scenes(numbers)
+        others = self._neighbours(numbers) if self.shuffle_sentences else {}
+        examples = []
+        for index in indices:
+            number, place = self.scene_number(index), index % len(self.source)
+            record = scenes[number].record(place)
+            if self.shuffle_sentences:
+                other = others[number].sentences[place]
+                record = replace(record, text=other.text, group=other.group, program=str(other.program))
+            examples.append(self._example(index, record, scenes[number]))
+        return examples
+
+    def _neighbours(self, numbers: Sequence[int]) -> dict[int, SceneSample]:
+        """The scenes whose sentences these scenes are asked in the control experiment."""
+        return {number: self.source.sample(self.split, number + 1) for number in numbers}
 
     def _scenes(self, numbers: Sequence[int]) -> dict[int, DrawnScene]:
         """Scenes by number, from the cache where they are there."""
@@ -115,14 +134,9 @@ class SceneDataset(Dataset[Example]):
                     self._cache.save(self.split, number, scene)
         return scenes
 
-    def _example(self, index: int, scene: DrawnScene) -> Example:
-        number = index % len(self.source)
-        record = scene.record(number)
-        if self.shuffle_sentences:
-            other = self.source.sample(self.split, self.scene_number(index) + 1).sentences[number]
-            record = replace(record, text=other.text, group=other.group, program=str(other.program))
+    def _example(self, index: int, record: Record, scene: DrawnScene) -> Example:
         boxes = np.array(record.boxes or (), dtype=np.float32).reshape(-1, 4)
-        masks = scene.masks(number) or () if self.with_masks else None
+        masks = scene.masks(index % len(self.source)) or () if self.with_masks else None
         sample = Sample(scene.image, boxes, record.text, masks=masks)
         if self._transform is not None:
             sample = self._transform(sample, np.random.default_rng([self.seed, int(self._epoch), index]))

@@ -108,8 +108,11 @@ class SceneLoader:
         return map(self._draw, self._plans)
 
     def _draw(self, batch: Batch) -> Batch:
-        """Puts pictures and labels in the place of scenes and targets."""
+        """Puts pictures and labels in the place of scenes and targets, all tensors on the device."""
         scenes, targets = batch.pop("scenes"), batch.pop("targets")
+        for name, value in batch.items():
+            if isinstance(value, Tensor):
+                batch[name] = value.to(self.device)
         places = {scene: place for place, scene in enumerate(dict.fromkeys(scenes))}
         rendering = render(list(places), self.dataset.size, device=self.device)
         place = torch.tensor([places[scene] for scene in scenes], device=self.device)

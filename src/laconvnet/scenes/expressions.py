@@ -25,6 +25,8 @@ KINDS: Final = ("attribute", "relation", "same", "ordinal", "visibility", "logic
 MIX: Final[dict[str, float]] = {"one": 0.6, "several": 0.2, "none": 0.2}
 """How many objects an expression names, and how often that is wished for where any number will do."""
 
+_PLURAL: Final = MIX["several"] / (MIX["one"] + MIX["several"])  # of expressions for none, as of the others
+
 # How often a description for several objects tells none, one, two, ... attributes.
 _TOLD: Final = (0.2, 0.4, 0.3, 0.1)
 _TOLD_OF_ORDERED: Final = (0.25, 0.45, 0.25, 0.05)
@@ -72,7 +74,8 @@ def refer(
     wishes = dict(MIX) if targets == "any" else {targets: 1.0}
     while wishes:
         wish = weighted(rng, wishes)
-        numbers = list(shuffled(rng, (True, False))) if wish == "none" else [wish == "several"]
+        many = rng.random() < _PLURAL if wish == "none" else wish == "several"
+        numbers = [many, not many] if wish == "none" else [many]
         for many, kind in itertools.product(numbers, list(shuffled(rng, kinds))):
             for _ in range(_DRAWS):
                 program = _find(finder, kind, many=many, missing=wish == "none")

@@ -56,11 +56,14 @@ def render(scenes: Sequence[Scene], size: int | tuple[int, int], *, device: torc
         Pictures, instance maps, depths and visible shares.
 
     Raises:
-        ValueError: No scene, or a size outside its range.
+        ValueError: No scene, a scene with nothing in it, or a size outside its range.
     """
     width, height = picture_size(size)
     if not scenes:
         raise ValueError("render needs at least one scene, got none")
+    for number, scene in enumerate(scenes):
+        if not scene.objects and not scene.clutter:
+            raise ValueError(f"scene {number} of {len(scenes)} is empty; a picture needs an object or clutter")
     device = torch.device(device)
     together = max(1, _PIXELS_TOGETHER[device.type == "cpu"] // (width * height))
     parts = [

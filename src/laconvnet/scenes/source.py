@@ -28,7 +28,7 @@ class SceneSample:
 
     Attributes:
         scene: The scene.
-        sentences: Its sentences, in the order of `SceneSource.sentences`.
+        sentences: Its sentences, in the order of `SENTENCES`.
     """
 
     scene: Scene
@@ -102,8 +102,8 @@ class SceneSource:
     def _say(self, scene: Scene, rng: np.random.Generator) -> tuple[Sentence, ...]:
         said: set[str] = set()
         sentences = []
-        for sort, count in self.sentences.items():
-            for _ in range(count):
+        for sort in SENTENCES:
+            for _ in range(self.sentences.get(sort, 0)):
                 for _ in range(_TRIES_NEW):
                     sentence = self._one(sort, scene, rng)
                     if sentence.text not in said:

@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from laconvnet.scenes.geometry import Bodies, Cameras, cast_centers, outline_boxes
 from laconvnet.scenes.lighting import LAMPS
@@ -44,12 +45,15 @@ _VALUES: Final[dict[str, tuple[str, ...]]] = {
     "materials": MATERIALS,
     "textures": TEXTURES,
 }
+_MOST: Final = 100  # objects of a scene
 _RANGES: Final[dict[str, tuple[float, float]]] = {
     "field": (1.0, 3.0),
     "zoom": (0.5, 4.0),
     "min_gap": (0.0, 2.0),
     "margin": (0.0, 2.0),
-    "min_visible": (0.0, 0.1),
+    "min_visible": (0.0005, 0.1),
+    "aspect": (1.0, 2.0),
+    "clutter": (0, 100),
 }
 _EYE_JITTER, _LAMP_JITTER = 0.5, 1.0
 _RAYS: Final = 160  # side of the picture in which visibility is judged, whatever is drawn later
@@ -73,6 +77,7 @@ class World:
         min_gap: Least distance between the sides of two objects, world units.
         margin: Least distance of two centres along each of the four directions, so that every relation is clear.
         min_visible: Least area of an object that is not hidden, as a share of the squared width of the picture.
+        aspect: Width over height of the widest pictures in which every object appears whole, from 1 to 2.
         condition: Which colours cubes and cylinders may have: all, or CLEVR-CoGenT's condition A or B.
 
     Raises:
@@ -91,6 +96,7 @@ class World:
     min_gap: float = 0.25
     margin: float = 0.4
     min_visible: float = 0.002
+    aspect: float = 1.5
     condition: Condition = "all"
 
     def __post_init__(self) -> None:
@@ -99,10 +105,8 @@ class World:
             if not values or len(set(values)) < len(values) or not set(values) <= set(allowed):
                 raise ValueError(f"{name} must be different ones of {', '.join(allowed)}; got {values!r}")
         low, high = self.objects
-        if not 1 <= low <= high:
-            raise ValueError(f"objects must be (fewest, most) with 1 <= fewest <= most, got {self.objects!r}")
-        if self.clutter < 0:
-            raise ValueError(f"clutter must be 0 or more, got {self.clutter}")
+        if not 1 <= low <= high <= _MOST:
+            raise ValueError(f"objects must be (fewest, most), 1 <= fewest <= most <= {_MOST}, got {self.objects!r}")
         for name, (least, most) in _RANGES.items():
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"{name} must lie in [{least}, {most}], got {getattr(self, name)}")
@@ -203,21 +207,37 @@ class World:
         device, dtype = torch.device("cpu"), torch.float64
         bodies = Bodies.of([scene], device=device, dtype=dtype)
         cameras = Cameras.of([scene], _RAYS, _RAYS, device=device, dtype=dtype)
-        boxes = outline_boxes(bodies, cameras)[: len(scene.objects)]
-        if (boxes[:, :2] <= 0).any() or (boxes[:, 2:] >= _RAYS).any():
+        boxes = outline_boxes(bodies, cameras)
+        count, margin = len(scene.objects), 0.5 * _RAYS * (1 - 1 / self.aspect)
+        low, high = boxes[:count, :2].amin(0).tolist(), boxes[:count, 2:].amax(0).tolist()
+        if low[0] <= 0 or high[0] >= _RAYS or low[1] <= margin or high[1] >= _RAYS - margin:
             return None
-        surface = cast_centers(bodies, cameras)
-        shown = surface.shown[: len(scene.objects)]
-        if (shown < self.min_visible * _RAYS**2).any():
+        crowded = _crowded(boxes, round(self.min_visible * _RAYS**2))
+        surface = cast_centers(bodies.at(crowded), cameras)
+        shown, visible = torch.full((len(boxes),), _RAYS**2), torch.ones(len(boxes), dtype=torch.float64)
+        shown[crowded] = surface.shown
+        visible[crowded] = surface.shown.double() / surface.outline.clamp(min=1)
+        if (shown[:count] < max(1, self.min_visible * _RAYS**2)).any():
             return None
-        return tuple((shown / surface.outline[: len(scene.objects)]).tolist())
+        return tuple(visible[:count].tolist())
+
+
+def _crowded(boxes: Tensor, pixels: int) -> Tensor:
+    """The bodies that must be looked at: whose box (K, 4) meets another's, or may hold too few pixels of the body.
+
+    An outline that fills less than a third of the box around it is not among the shapes.
+    """
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]
+    meet = ((low < high.transpose(0, 1)) & (low.transpose(0, 1) < high)).all(2)
+    small = (boxes[:, 2:] - boxes[:, :2]).prod(1) < 3 * pixels
+    return (small | (meet.sum(1) > 1)).nonzero()[:, 0]
 
 
 WORLDS: Final[dict[str, World]] = {
     "clevr": World(),
     "cogent_a": World(condition="A"),
     "cogent_b": World(condition="B"),
-    "near": World(objects=(3, 4), field=1.5, zoom=2.2),
+    "near": World(objects=(3, 4), field=1.5, zoom=2.2, aspect=1.0),
     "hard": World(shapes=SHAPES, colors=tuple(COLORS), textures=TEXTURES, clutter=12),
 }
 """Worlds by name: CLEVR's, the two conditions of CLEVR-CoGenT, and one of all shapes, colours and patterns."""

@@ -73,7 +73,10 @@ class Grounding:
             "positives": (count / len(targets)).detach(),
         }
         if self.l1_weight:
-            l1_loss = (_distance(cells.boxes, targets.nan_to_num(1.0)) * positive).sum() / count
+            # The others' widths may be 0 or infinite, whose logarithms no factor of 0 removes.
+            wanted = targets.nan_to_num(1.0)
+            boxes = torch.where(chosen[..., None], cells.boxes, wanted[:, None])
+            l1_loss = _distance(boxes, wanted).sum() / count
             losses["loss"] = losses["loss"] + self.l1_weight * l1_loss
             losses["l1_loss"] = l1_loss.detach()
         return losses

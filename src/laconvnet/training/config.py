@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from laconvnet.scenes import FAMILIES, KINDS, SceneSource, World
+from laconvnet.scenes import FAMILIES, KINDS, SceneSource, World, picture_size
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -42,6 +42,9 @@ class WorldConfig(Section):
     min_visible: float = Field(
         default=World.min_visible, description="Least visible area of an object, share of the squared picture width."
     )
+    aspect: float = Field(
+        default=World.aspect, description="Width over height of the widest pictures that show every object whole."
+    )
     condition: Literal["all", "A", "B"] = Field(
         default="all", description="Colours of cubes and cylinders: all, or condition A or B of CLEVR-CoGenT."
     )
@@ -61,7 +64,12 @@ class ScenesConfig(Section):
     kinds: tuple[str, ...] = Field(default=KINDS, description="Kinds of referring expressions.")
     families: tuple[str, ...] = Field(default=FAMILIES, description="Families of questions.")
     world: WorldConfig = Field(default=WorldConfig(), description="Which scenes occur.")
-    cache: Path | None = Field(default=None, description="Folder that keeps drawn scenes; null draws them anew.")
+    val_world: WorldConfig | None = Field(
+        default=None, description="Which scenes occur in the evaluation, such as CoGenT's other condition; null: these."
+    )
+    cache: Path | None = Field(
+        default=None, description="Folder that keeps drawn scenes, with fresh: false; null draws them anew."
+    )
     draw: Literal["workers", "device"] = Field(
         default="workers",
         description="Draw pictures ahead in the workers, or in batches on the device of the network; the latter "
@@ -70,12 +78,17 @@ class ScenesConfig(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> ScenesConfig:
-        self.source()
+        self.source("train"), self.source("val")
+        if self.cache is not None and self.fresh:
+            raise ValueError(
+                "a cache keeps scenes for the next epoch, and fresh ones never come again: set fresh: false"
+            )
         return self
 
-    def source(self) -> SceneSource:
-        """Where the scenes come from."""
-        world = World(**self.world.model_dump())
+    def source(self, split: Literal["train", "val"] = "train") -> SceneSource:
+        """Where the scenes of a split come from."""
+        chosen = self.val_world if split == "val" and self.val_world is not None else self.world
+        world = World(**chosen.model_dump())
         return SceneSource(self.seed, world, self.sentences, self.kinds, self.families)
 
 
@@ -113,7 +126,10 @@ class DataConfig(Section):
     aspect: tuple[Positive, Positive] = Field(
         default=(3 / 4, 4 / 3), description="Range of the factor by which such a crop changes the aspect."
     )
-    max_length: int | None = Field(default=15, ge=1, description="Words kept of a sentence; null keeps all of them.")
+    max_length: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
+        default="auto",
+        description="Words kept of a sentence; null keeps all of them, auto 15 as the authors, and all about scenes.",
+    )
     min_count: int = Field(
         default=1, ge=1, description="Occurrences in the training split that a word of the vocabulary needs."
     )
@@ -130,12 +146,30 @@ class DataConfig(Section):
         description="Control experiment: permute the sentences among the images of a split, or of both.",
     )
 
+    @property
+    def words_kept(self) -> int | None:
+        """Words kept of a sentence, None for all."""
+        if self.max_length == "auto":
+            return 15 if self.scenes is None else None
+        return self.max_length
+
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:
         if (self.root is None) == (self.scenes is None):
             raise ValueError("data needs either root, a dataset folder, or scenes, the embedded world; not both")
-        if self.scenes is not None and self.val_limit is not None:
+        if self.scenes is None:
+            return self
+        if self.val_limit is not None:
             raise ValueError("val_limit is for a dataset folder; data.scenes.val counts the scenes to evaluate on")
+        picture_size(self.size)
+        if self.scenes.draw == "device":
+            plain = {"flip": 0.0, "color_jitter": 0.0, "hue": 0.0, "crop": None, "shuffle_sentences": False}
+            changed = [name for name, value in plain.items() if getattr(self, name) != value]
+            if changed or self.scenes.cache is not None:
+                raise ValueError(
+                    f"scenes.draw is device, which leaves no place for {', '.join(changed) or 'scenes.cache'}; "
+                    "set it to workers, or leave that out"
+                )
         return self
 
 
@@ -222,6 +256,12 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainConfig:
+        scenes = self.data.scenes
+        if self.task == "rec" and scenes is not None and scenes.sentences.get("vqa", 0):
+            raise ValueError(
+                f"task rec learns boxes, and questions have none: data.scenes.sentences is {scenes.sentences}; "
+                "leave vqa out"
+            )
         if self.schedule.kind == "steps" and not self.schedule.milestones:
             raise ValueError("schedule.milestones must name at least one epoch when schedule.kind is steps")
         return self

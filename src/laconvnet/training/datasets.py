@@ -60,7 +60,7 @@ def eval_dataset(config: TrainConfig) -> FolderDataset | SceneDataset:
     is_control = data.shuffle_sentences in (True, "val")
     if data.scenes is not None:
         return SceneDataset(
-            data.scenes.source(),
+            data.scenes.source("val"),
             data.val_split,
             data.scenes.val,
             size=data.size,

@@ -68,7 +68,7 @@ def build_parts(
     )
 
     data = config.data
-    encode = partial(vocabulary.encode, max_length=data.max_length)
+    encode = partial(vocabulary.encode, max_length=data.words_kept)
     train_sampler = ImageBatchSampler(
         train_data,
         data.batch_size,
@@ -78,7 +78,7 @@ def build_parts(
         world_size=world_size,
     )
     eval_sampler = ImageBatchSampler(eval_data, data.eval_batch_size, shuffle=False, rank=rank, world_size=world_size)
-    preprocess = Preprocess(size=data.size, resize=data.resize, max_length=data.max_length)
+    preprocess = Preprocess(size=data.size, resize=data.resize, max_length=data.words_kept)
     info = dataset_info(config)
 
     def export(folder: Path, network: nn.Module, metrics: dict[str, float]) -> None:

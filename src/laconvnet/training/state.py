@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+
+from laconvnet.data import replace_file
 
 
 @dataclass
@@ -87,28 +87,6 @@ class TrainState:
         return cls(**values)
 
 
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file aside, then put it in place in one move.
-
-    Args:
-        path: the file to make or replace; its folder is made.
-        write: writes the content to the path it is given.
-
-    Raises:
-        OSError: when writing fails; the previous file stays and nothing partial is left.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        write(partial)
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
 def random_state() -> dict[str, Any]:
     """The random number states of this process: Python, NumPy, PyTorch and its accelerators."""
     version, internal, gauss = random.getstate()
@@ -150,6 +128,7 @@ MAY_CHANGE = frozenset(
         ),
         *("device", "threads", "compile", "tensorboard", "output"),
         *("data.root", "data.val_split", "data.val_limit", "data.eval_batch_size", "data.num_workers"),
+        *("data.scenes.cache", "data.scenes.draw"),
     }
 )
 

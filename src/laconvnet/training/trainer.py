@@ -18,7 +18,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from laconvnet.data import set_epoch
+from laconvnet.data import replace_file, set_epoch
 from laconvnet.language import Vocabulary
 from laconvnet.training.clock import Clock
 from laconvnet.training.config import TrainConfig
@@ -36,7 +36,6 @@ from laconvnet.training.state import (
     TrainState,
     check_same_run,
     random_state,
-    replace_file,
     restore_random_state,
 )
 
