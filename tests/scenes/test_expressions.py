@@ -12,7 +12,7 @@ import pytest
 from program_checks import guess, idle_relations, is_nested, names_something, one_value_changed, skeleton, values_named
 from random_scenes import HARD_VALUES, hand_made_scene, random_scene
 
-from laconvnet.scenes.expressions import KINDS, MIX, MIX, refer
+from laconvnet.scenes.expressions import KINDS, MIX, refer
 from laconvnet.scenes.lexicon import THINGS, plural, words_for
 from laconvnet.scenes.programs import count_hops, execute, parse_program, walk
 from laconvnet.scenes.scene import SHAPES, Scene

@@ -166,14 +166,13 @@ class World:
         reaches = np.empty(0)
         for _ in range(count):
             size = self.sizes[int(rng.integers(len(self.sizes)))]
-            for place in rng.uniform(-self.field, self.field, size=(_TRIES_PLACE, 2)):
-                away = places - place
-                gaps = np.sqrt((away**2).sum(1)) - reaches - SIZES[size]
-                clear = np.abs(away @ axes.T).min(1) >= self.margin if len(away) else True
-                if np.all(gaps >= self.min_gap) and np.all(clear):
-                    break
-            else:
+            tried = rng.uniform(-self.field, self.field, size=(_TRIES_PLACE, 2))
+            away = tried[:, None] - places  # (tries, objects, 2)
+            gaps = np.sqrt((away**2).sum(2)) - reaches - SIZES[size]
+            free = (gaps >= self.min_gap).all(1) & (np.abs(away @ axes.T) >= self.margin).all((1, 2))
+            if not free.any():
                 return None
+            place = tried[free.argmax()]
             shape, color = self._pairs[int(rng.integers(len(self._pairs)))]
             material = self.materials[int(rng.integers(len(self.materials)))]
             texture = self.textures[int(rng.integers(len(self.textures)))]
