@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from laconvnet.scenes import Scene, SceneObject, World
+from laconvnet.data import draw_scenes
+from laconvnet.data.masks import decode_mask
+from laconvnet.scenes import Scene, SceneObject, SceneSource, World, parse_program, render
 from laconvnet.scenes.geometry import Bodies, Cameras, cast, cast_centers, outline_boxes
 from laconvnet.scenes.lighting import LAMPS
 from laconvnet.scenes.scene import SHAPES, SIZES
@@ -94,6 +96,41 @@ def test_every_pixel_shows_the_nearest_object(world: str, seed: int) -> None:
     alone = (~np.isinf(ways)).sum(1)
     assert np.abs(surface.outline.numpy() - alone).max() <= grazed.sum()
     assert surface.shown.tolist() == [(surface.body == i).sum() for i in range(len(items))]
+
+
+@pytest.mark.slow
+def test_instance_maps_boxes_and_masks_of_a_batch() -> None:
+    """10,000 random pixels of 100 drawn scenes, and every object's box and mask."""
+    numbers = range(100)
+    source = SceneSource(seed=8, sentences={"gres": 1})
+    samples = [source.sample("val", number) for number in numbers]
+    rendering = render([sample.scene for sample in samples], SIDE)
+    rng, checked, wrong = np.random.default_rng(0), 0, 0
+    for sample, instances, drawn in zip(
+        samples, rendering.instances.numpy(), draw_scenes(samples, "val", numbers, SIDE), strict=True
+    ):
+        scene, eye = sample.scene, np.array(sample.scene.eye)
+        rows, columns = np.nonzero(instances >= 0)
+        inside = rng.choice(rows * SIDE + columns, 60)
+        pixels = np.concatenate([inside, rng.choice(SIDE * SIDE, 40)])
+        searched = [nearest_gap(item, eye, pixel_rays(scene)[pixels]) for item in scene.objects]
+        ways = np.stack([np.where(least < 0, way, np.inf) for least, way in searched])
+        expected = np.where(np.isinf(ways.min(0)), -1, ways.argmin(0))
+        clear = np.stack([np.abs(least) >= 2e-4 for least, _ in searched]).all(0)
+        wrong += int((instances.reshape(-1)[pixels] != expected)[clear].sum())
+        checked += len(pixels)
+
+        assert np.array_equal(drawn.instances, instances)
+        everything = dataclasses.replace(
+            sample.sentences[0], targets=tuple(range(len(scene.objects))), program=parse_program("scene")
+        )
+        record = dataclasses.replace(drawn, sentences=(everything,)).record(0, with_masks=True)
+        assert record.boxes is not None and record.masks is not None
+        for number, (box, mask) in enumerate(zip(record.boxes, record.masks, strict=True)):
+            ys, xs = np.nonzero(instances == number)
+            assert box == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
+            assert np.array_equal(decode_mask(mask), instances == number)
+    assert checked == 10_000 and wrong == 0
 
 
 @pytest.mark.parametrize("shape", SHAPES)
