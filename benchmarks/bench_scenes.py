@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -19,11 +20,12 @@ import numpy as np
 import torch
 
 from laconvnet.bench import compare, describe_machine
-from laconvnet.data import Collator, ImageBatchSampler, SceneDataset, build_loader
+from laconvnet.data import Collator, ImageBatchSampler, SceneDataset, SceneLoader, build_loader
 from laconvnet.data.loader import start_worker, worker_context
-from laconvnet.scenes import FAMILIES, KINDS, SceneSource, World, ask, refer, render
+from laconvnet.scenes import FAMILIES, KINDS, Scene, SceneSource, World, ask, refer, render
 
 SOURCE = SceneSource(seed=1, sentences={"rec": 4})
+WORKERS = max(1, (os.cpu_count() or 1) - 1)
 SENTENCES = 10  # of a scene, where sentences alone are timed
 
 
@@ -32,7 +34,7 @@ def draw(numbers: range, size: int, device: str = "cpu") -> None:
     render(scenes(numbers), size, device=device)
 
 
-def scenes(numbers: range) -> list:
+def scenes(numbers: range) -> list[Scene]:
     """Make scenes, once."""
     for number in numbers:
         if number not in MADE:
@@ -40,7 +42,7 @@ def scenes(numbers: range) -> list:
     return [MADE[number] for number in numbers]
 
 
-MADE: dict[int, object] = {}
+MADE: dict[int, Scene] = {}
 
 
 def make(numbers: range) -> None:
@@ -66,6 +68,13 @@ def load(numbers: range, size: int) -> None:
     """Make, describe, draw and batch."""
     data = SceneDataset(SOURCE, "train", len(numbers), size=size)
     for _ in build_loader(data, ImageBatchSampler(data, 32), Collator(encode)):
+        pass
+
+
+def load_on_gpu(numbers: range, size: int) -> None:
+    """Make and describe in workers, draw and batch on the GPU."""
+    data = SceneDataset(SOURCE, "train", len(numbers), size=size)
+    for _ in SceneLoader(data, ImageBatchSampler(data, 256), encode, WORKERS, device="cuda"):
         pass
 
 
@@ -108,6 +117,10 @@ def main() -> None:
         }
         if torch.cuda.is_available():
             work[f"scenes drawn at {size}, GPU"] = (count, partial(draw, numbers, size, "cuda"))
+            work[f"scenes made, described and drawn on the GPU, {WORKERS} workers"] = (
+                16 * count,
+                partial(load_on_gpu, range(16 * count), size),
+            )
         times = compare({name: function for name, (_, function) in work.items()}, repeats=arguments.repeats)
     rows = []
     for name, (amount, _) in work.items():
