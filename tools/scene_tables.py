@@ -95,8 +95,9 @@ def main() -> None:
     count = arguments.sentences
     source = SceneSource(arguments.seed, WORLDS[arguments.world], {"vqa": count, "gres": count})
     samples = [source.sample("train", number) for number in range(arguments.scenes)]
-    questions = [sentence for sample in samples for sentence in sample.sentences[:count]]
-    expressions = [sentence for sample in samples for sentence in sample.sentences[count:]]
+    sentences = [sentence for sample in samples for sentence in sample.sentences]
+    questions = [sentence for sentence in sentences if sentence.answer is not None]
+    expressions = [sentence for sentence in sentences if sentence.answer is None]
 
     head("objects of a scene", "share")
     objects = Counter(len(sample.scene.objects) for sample in samples)
