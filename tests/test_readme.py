@@ -8,6 +8,7 @@ import pytest
 import typer.main
 
 from laconvnet import cli
+from laconvnet.training import load_config
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -43,6 +44,20 @@ def test_the_operator_example_runs() -> None:
     names: dict[str, object] = {}
     exec(compile(example, "README.md", "exec"), names)
     assert names["out"].shape == (1, 64, 56, 56)  # type: ignore[attr-defined]
+
+
+def test_the_scenes_example_runs() -> None:
+    (example,) = [block for block in blocks("python") if "laconvnet.scenes" in block]
+    names: dict[str, object] = {}
+    exec(compile(example, "scenes.md", "exec"), names)
+    assert names["drawing"].images.shape == (1, 224, 224, 3)  # type: ignore[attr-defined]
+
+
+def test_the_settings_of_the_scenes_page_are_valid(tmp_path: Path) -> None:
+    (settings,) = [block for block in blocks("yaml") if "scenes:" in block]
+    path = tmp_path / "run.yaml"
+    path.write_text(f"preset: n\noutput: {tmp_path}\n{settings}")
+    assert load_config(path).data.scenes is not None
 
 
 def test_links_lead_somewhere() -> None:
