@@ -132,6 +132,19 @@ def test_evaluation_may_have_a_world_of_its_own(config_file: Path) -> None:
     assert (learned.source.world.condition, evaluated.source.world.condition) == ("A", "B")
 
 
+def test_a_cache_serves_both_worlds_and_a_second_run(config_file: Path, tmp_path: Path) -> None:
+    cached = [f"data.scenes.cache={tmp_path / 'cache'}", "data.scenes.fresh=false", "max_steps=2"]
+    other = [*cached, "data.scenes.val_world={objects: [3, 3]}"]
+    for number in range(2):
+        train(load_config(config_file, [*other, f"output={tmp_path / str(number)}"]))
+    assert len(list((tmp_path / "cache" / "train").rglob("*.png"))) == 4
+    assert len(list((tmp_path / "cache" / "val").rglob("*.png"))) == 3
+    first, second = weights(tmp_path / "0"), weights(tmp_path / "1")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    train(load_config(config_file, ["data.scenes.fresh=false", "max_steps=2", f"output={tmp_path / 'plain'}"]))
+    assert all(torch.equal(first[name], value) for name, value in weights(tmp_path / "plain").items())
+
+
 def test_world_settings_are_those_of_the_world() -> None:
     settings = {name: field.default for name, field in WorldConfig.model_fields.items()}
     assert settings == {field.name: field.default for field in dataclasses.fields(World)}

@@ -75,7 +75,7 @@ class SceneCache:
         )
 
     def _path(self, split: str, number: int) -> Path:
-        return self.root / split / str(number // _PER_FOLDER) / f"{scene_name(split, number)}.png"
+        return self.root / str(number // _PER_FOLDER) / f"{scene_name(split, number)}.png"
 
 
 def _compare(label: Path, settings: dict[str, Any]) -> None:

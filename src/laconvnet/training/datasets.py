@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from laconvnet.data import (
 )
 from laconvnet.language import Vocabulary
 from laconvnet.scenes import words
-from laconvnet.training.config import TrainConfig
+from laconvnet.training.config import ScenesConfig, TrainConfig
 
 
 def train_dataset(config: TrainConfig) -> FolderDataset | SceneDataset:
@@ -43,7 +44,7 @@ def train_dataset(config: TrainConfig) -> FolderDataset | SceneDataset:
             augment=augment,
             shuffle_sentences=is_control,
             seed=config.seed,
-            cache=data.scenes.cache,
+            cache=_cache(data.scenes, "train"),
         )
     assert data.root is not None
     dataset = FolderDataset(
@@ -65,7 +66,7 @@ def eval_dataset(config: TrainConfig) -> FolderDataset | SceneDataset:
             data.scenes.val,
             size=data.size,
             shuffle_sentences=is_control,
-            cache=data.scenes.cache,
+            cache=_cache(data.scenes, "val"),
         )
     assert data.root is not None
     dataset = FolderDataset(data.root, data.val_split, size=data.size, resize=data.resize, seed=config.seed)
@@ -73,6 +74,11 @@ def eval_dataset(config: TrainConfig) -> FolderDataset | SceneDataset:
         dataset.records = shuffled_sentences(dataset.records, config.seed)
     dataset.records = dataset.records[: data.val_limit]
     return dataset
+
+
+def _cache(scenes: ScenesConfig, name: str) -> Path | None:
+    """Learning and evaluation keep their scenes apart, since their worlds may differ."""
+    return None if scenes.cache is None else scenes.cache / name
 
 
 def list_words(config: TrainConfig, dataset: FolderDataset | SceneDataset) -> Vocabulary:
