@@ -4,16 +4,17 @@ import json
 
 import pytest
 
-from laconvnet.demo import write_flat_world
+from laconvnet.data import generate
 from laconvnet.language import Vocabulary
 from laconvnet.models import Preprocess, build_model, save_checkpoint
+from laconvnet.scenes import WORLDS, SceneSource
 from laconvnet.scoring import score_checkpoint
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("scoring")
-    write_flat_world(root / "world", train=10, val=6, size=64)
+    generate(root / "world", SceneSource(world=WORLDS["near"]), {"train": 10, "val": 6}, size=64)
     vocabulary = Vocabulary(["red", "circle", "the"], num_buckets=4)
     preprocess = Preprocess(size=64, resize="letterbox", max_length=15)
     model = build_model("n", vocabulary=vocabulary)
