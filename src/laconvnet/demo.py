@@ -101,7 +101,7 @@ def run_demo(output: Path | str, minutes: float = 5.0, seed: int = 0) -> dict[st
 
 
 def draw_answers(root: Path, records: Sequence[Record], boxes: Sequence[Sequence[float]]) -> Image.Image:
-    """Draw the first pictures, one a row, once for each of their first sentences.
+    """Draw the first pictures, one a row, once for each of three sentences, about different objects if there are such.
 
     Args:
         root: The dataset folder.
@@ -116,7 +116,10 @@ def draw_answers(root: Path, records: Sequence[Record], boxes: Sequence[Sequence
     for number, (_, group) in enumerate(groupby(answered, key=lambda pair: pair[0].image)):
         if number == _ROWS:
             break
-        pictures += [_draw_answer(root, record, box) for record, box in list(group)[:_COLUMNS]]
+        pairs = list(group)
+        targets = [record.boxes for record, _ in pairs]
+        order = sorted(range(len(pairs)), key=lambda place: targets[place] in targets[:place])
+        pictures += [_draw_answer(root, *pairs[place]) for place in order[:_COLUMNS]]
     return contact_sheet(pictures, _COLUMNS)
 
 
