@@ -8,7 +8,7 @@ are left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -87,24 +87,19 @@ def questions_json(
     Raises:
         ValueError: if there is not one name for each scene.
     """
-    _check_lengths(image_names, sentences, "scenes with sentences")
     questions: list[dict[str, Any]] = []
-    for index, (said, name) in enumerate(zip(sentences, image_names, strict=True)):
-        for sentence in said:
-            if sentence.answer is not None:
-                questions.append(
-                    {
-                        "question_index": len(questions),
-                        "question_family_index": FAMILIES.index(sentence.group),
-                        "group": sentence.group,
-                        "image_index": index,
-                        "image_filename": name,
-                        "split": split,
-                        "question": sentence.text,
-                        "program": program_json(sentence.program),
-                        "answer": sentence.answer,
-                    }
-                )
+    for sentence, common in _with_places(sentences, split, image_names):
+        if sentence.answer is not None:
+            questions.append(
+                {
+                    "question_index": len(questions),
+                    "question_family_index": FAMILIES.index(sentence.group),
+                    **common,
+                    "question": sentence.text,
+                    "program": program_json(sentence.program),
+                    "answer": sentence.answer,
+                }
+            )
     return {"info": _info(split), "questions": questions}
 
 
@@ -124,25 +119,20 @@ def refexps_json(sentences: Sequence[Sequence[Sentence]], split: str, *, image_n
     Raises:
         ValueError: if there is not one name for each scene.
     """
-    _check_lengths(image_names, sentences, "scenes with sentences")
     refexps: list[dict[str, Any]] = []
-    for index, (said, name) in enumerate(zip(sentences, image_names, strict=True)):
-        for sentence in said:
-            if sentence.targets is not None:
-                program = program_json(sentence.program)
-                program[-1]["_output"] = list(sentence.targets)
-                refexps.append(
-                    {
-                        "refexp_index": len(refexps),
-                        "refexp_family_index": KINDS.index(sentence.group),
-                        "group": sentence.group,
-                        "image_index": index,
-                        "image_filename": name,
-                        "split": split,
-                        "refexp": sentence.text,
-                        "program": program,
-                    }
-                )
+    for sentence, common in _with_places(sentences, split, image_names):
+        if sentence.targets is not None:
+            program = program_json(sentence.program)
+            program[-1]["_output"] = list(sentence.targets)
+            refexps.append(
+                {
+                    "refexp_index": len(refexps),
+                    "refexp_family_index": KINDS.index(sentence.group),
+                    **common,
+                    "refexp": sentence.text,
+                    "program": program,
+                }
+            )
     return {"info": _info(split), "refexps": refexps}
 
 
@@ -171,6 +161,19 @@ def program_from_json(nodes: Sequence[Mapping[str, Any]]) -> Program:
         inputs = tuple([parts[place] for place in node["inputs"]])
         parts.append(Program(node["function"], inputs, next(iter(node["value_inputs"]), None)))
     return parts[-1]
+
+
+def _with_places(
+    sentences: Sequence[Sequence[Sentence]], split: str, image_names: Sequence[str]
+) -> Iterator[tuple[Sentence, dict[str, Any]]]:
+    """Every sentence, with the fields that questions and expressions have in common."""
+    _check_lengths(image_names, sentences, "scenes with sentences")
+    for index, (said, name) in enumerate(zip(sentences, image_names, strict=True)):
+        for sentence in said:
+            yield (
+                sentence,
+                {"group": sentence.group, "image_index": index, "image_filename": name, "split": split},
+            )
 
 
 def _info(split: str) -> dict[str, str]:

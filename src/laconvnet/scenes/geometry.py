@@ -42,7 +42,6 @@ class Bodies:
 
     Attributes:
         scene: (K,) int64, which scene a body belongs to.
-        item: (K,) int64, its number in that scene.
         center: (3, K) world position.
         turn: (2, K) cosine and sine of the rotation.
         core: (3, K) half extents of the core.
@@ -51,7 +50,6 @@ class Bodies:
     """
 
     scene: Tensor
-    item: Tensor
     center: Tensor
     turn: Tensor
     core: Tensor
@@ -63,15 +61,15 @@ class Bodies:
         """Packs the objects of scenes."""
         rows, places = [], []
         for number, scene in enumerate(scenes):
-            for item, body in enumerate((*scene.objects, *scene.clutter)):
+            for body in (*scene.objects, *scene.clutter):
                 core, radius, height = _core(body)
                 angle = math.radians(body.rotation)
                 center = (body.x, body.y, height)
                 rows.append((*center, math.cos(angle), math.sin(angle), *core, radius))
-                places.append((number, item, body.shape in _ROUND))
+                places.append((number, body.shape in _ROUND))
         table = torch.tensor(rows, dtype=dtype, device=device).T.contiguous()
-        scene_index, item_index, is_round = torch.tensor(places, dtype=torch.int64, device=device).T
-        return cls(scene_index, item_index, table[:3], table[3:5], table[5:8], table[8], is_round.bool())
+        scene_index, is_round = torch.tensor(places, dtype=torch.int64, device=device).T
+        return cls(scene_index, table[:3], table[3:5], table[5:8], table[8], is_round.bool())
 
     def at(self, index: Tensor) -> Bodies:
         """The bodies of an index, with repeats; (K,) becomes the index's length."""
@@ -88,8 +86,8 @@ class Bodies:
         return torch.stack([cos * x + sin * y, cos * y - sin * x, z])
 
     def world(self, vectors: Tensor) -> Tensor:
-        """Turns vectors (3, K) in a body's axes into the world's."""
-        cos, sin = self.turn
+        """Turns vectors (3, K, ...) in a body's axes into the world's."""
+        cos, sin = self.turn.reshape(2, -1, *(1,) * (vectors.dim() - 2))
         x, y, z = vectors
         return torch.stack([cos * x - sin * y, cos * y + sin * x, z])
 
@@ -155,6 +153,20 @@ class Cameras:
         zoom = torch.tensor([scene.zoom for scene in scenes], dtype=dtype, device=device)
         return cls(eye, forward, right, up, zoom * FOCAL * max(width, height), width, height)
 
+    @property
+    def scenes(self) -> int:
+        """B, the number of pictures."""
+        return self.eye.shape[1]
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of all pictures."""
+        return self.scenes * self.height * self.width
+
+    def pixel(self, scene: Tensor, column: Tensor, row: Tensor) -> Tensor:
+        """The numbers (M,) of pixels, counted through all pictures."""
+        return (scene * self.height + row) * self.width + column
+
     def rays(self, scene: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Unit directions (3, M) through points x, y (M,) of the picture, in pixels from its upper left corner."""
         focal = select(self.focal, scene)
@@ -175,9 +187,7 @@ class Cameras:
 def corners(bodies: Bodies) -> Tensor:
     """World positions (3, K, 8) of the corners of each body's bounding box."""
     signs = torch.tensor([[(i >> axis & 1) * 2 - 1 for i in range(8)] for axis in range(3)]).to(bodies.center)
-    x, y, z = bodies.extent()[:, :, None] * signs[:, None]
-    cos, sin = bodies.turn[:, :, None]
-    return torch.stack([cos * x - sin * y, cos * y + sin * x, z]) + bodies.center[:, :, None]
+    return bodies.world(bodies.extent()[:, :, None] * signs[:, None]) + bodies.center[:, :, None]
 
 
 def outline_boxes(bodies: Bodies, cameras: Cameras) -> Tensor:
@@ -277,8 +287,7 @@ def cast_centers(bodies: Bodies, cameras: Cameras) -> Surface:
     origin = select(cameras.eye, picked.scene)
     dtype = origin.dtype
     way, slope = cast(picked, origin, cameras.rays(picked.scene, column.to(dtype) + 0.5, row.to(dtype) + 0.5))
-    pixel = (picked.scene * cameras.height + row) * cameras.width + column
-    pixels = cameras.eye.shape[1] * cameras.height * cameras.width
+    pixel, pixels = cameras.pixel(picked.scene, column, row), cameras.pixels
     hits = way.isfinite().nonzero()[:, 0]
     body, pixel, way, slope = (select(values, hits) for values in (body, pixel, way, slope))
     depth, first = nearest(pixel, way, pixels)
@@ -296,8 +305,8 @@ def nearest(place: Tensor, way: Tensor, places: int) -> tuple[Tensor, Tensor]:
     """Finds the first hit of the rays of each place.
 
     Args:
-        place: (M,) int64, where a hit belongs, such as a pixel.
-        way: (M,) distance to it.
+        place: (M,) int64, where a ray belongs, such as a pixel.
+        way: (M,) distance of what it hits, infinite where it misses.
         places: Number of places.
 
     Returns:
@@ -306,4 +315,4 @@ def nearest(place: Tensor, way: Tensor, places: int) -> tuple[Tensor, Tensor]:
     """
     depth = torch.full((places,), math.inf, dtype=way.dtype, device=way.device)
     depth.scatter_reduce_(0, place, way, "amin")
-    return depth, (way == select(depth, place)).nonzero()[:, 0]
+    return depth, ((way == select(depth, place)) & way.isfinite()).nonzero()[:, 0]

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from laconvnet.scenes.geometry import Bodies, Cameras, corners, pixel_boxes, pixels_of, select
-from laconvnet.scenes.lighting import LAMP_RADIUS, blocked, constant, ground_radiance, shaded
-from laconvnet.scenes.stage import LAMP_COUNT, Stage
+from laconvnet.scenes.lighting import LAMP_COUNT, LAMP_RADIUS, blocked, constant, ground_radiance, shaded
+from laconvnet.scenes.stage import Stage
 
 CONTACT: Final = 2.5
 """Half widths around a body in which it darkens what it stands on or beside."""
@@ -32,8 +32,8 @@ def draw_ground(stage: Stage) -> Tensor:
     box, pixel = _pixels_near(_shadow_outlines(bodies, lamps), stage)
     lamp, body = torch.div(box, count, rounding_mode="floor"), box.remainder(count)
     hidden = blocked(bodies, body, select(flat, pixel), select(lamps.flatten(1), box))
-    seen = torch.ones(LAMP_COUNT * stage.pixels, dtype=flat.dtype, device=flat.device)
-    seen.scatter_reduce_(0, lamp * stage.pixels + pixel, 1 - hidden, "amin")
+    seen = torch.ones(LAMP_COUNT * stage.cameras.pixels, dtype=flat.dtype, device=flat.device)
+    seen.scatter_reduce_(0, lamp * stage.cameras.pixels + pixel, 1 - hidden, "amin")
 
     body, pixel = _pixels_near(_contact_outlines(bodies), stage)
     sky = torch.ones_like(flat[0])
@@ -67,7 +67,7 @@ def _pixels_near(outlines: Tensor, stage: Stage) -> tuple[Tensor, Tensor]:
     column = torch.where(depth > 0.5, column, torch.where(column > cameras.width / 2, -1e6, 1e6))
     row = torch.where(depth > 0.5, row, 1e6)
     box, column, row = pixels_of(pixel_boxes(column, row, cameras))
-    return box, (select(scene, box) * cameras.height + row) * cameras.width + column
+    return box, cameras.pixel(select(scene, box), column, row)
 
 
 def _shadow_outlines(bodies: Bodies, lamps: Tensor) -> Tensor:

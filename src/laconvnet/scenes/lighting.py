@@ -21,6 +21,7 @@ from laconvnet.scenes.scene import Vector
 LAMPS: Final[tuple[Vector, Vector, Vector]] = ((5.87, -2.86, 4.14), (-4.63, -4.13, 2.77), (-0.62, 2.35, 4.59))
 """Where the key, fill and back lamp hang before they are jittered."""
 
+LAMP_COUNT: Final = len(LAMPS)
 LAMP_RADIUS: Final = 0.5
 
 _POWER: Final = ((4.40, 4.08, 3.53), (1.45, 1.57, 1.95), (1.91, 1.90, 1.89))  # of the ground's radiance, at distance 1
@@ -117,7 +118,7 @@ def ground_radiance(points: Tensor, lamps: Tensor, seen: Tensor, sky: Tensor) ->
     """
     up = constant((0.0, 0.0, 1.0), points)
     radiance = constant(_AMBIENT, points) * sky
-    for number in range(3):
+    for number in range(LAMP_COUNT):
         light, _ = lamp_light(points, up, lamps[:, number], number)
         radiance = radiance + constant(_POWER[number], points) * (light * seen[number])
     return radiance
@@ -138,7 +139,7 @@ def rubber_radiance(
     upward = 0.5 + 0.5 * normals[2]
     ambient = constant(_AMBIENT, points) * (upward * sky) + _BOUNCE * (1 - upward)
     diffuse, gloss = ambient, torch.zeros_like(points)
-    for number in range(3):
+    for number in range(LAMP_COUNT):
         light, toward = lamp_light(points, normals, lamps[:, number], number)
         power = constant(_POWER[number], points) * (light * seen[number])
         half = toward - view
@@ -151,7 +152,7 @@ def rubber_radiance(
 def sky_radiance(points: Tensor, direction: Tensor, lamps: Tensor) -> Tensor:
     """What metal mirrors of the dark above it, in unit directions (3, M): the lamps, blurred by its roughness."""
     radiance = torch.full_like(points, _SKY)
-    for number in range(3):
+    for number in range(LAMP_COUNT):
         toward = lamps[:, number] - points
         toward = toward / toward.square().sum(0).sqrt()
         apart = (direction * toward).sum(0) - 1

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from laconvnet.scenes.geometry import Bodies, Surface, cast, nearest, outline_boxes, pixels_of, select, spread
 from laconvnet.scenes.ground_layer import CONTACT
 from laconvnet.scenes.lighting import (
+    LAMP_COUNT,
     LAMP_RADIUS,
     blocked,
     constant,
@@ -23,7 +24,7 @@ from laconvnet.scenes.lighting import (
     shaded,
     sky_radiance,
 )
-from laconvnet.scenes.stage import LAMP_COUNT, Stage
+from laconvnet.scenes.stage import Stage
 
 # Where in a pixel its rays pass, by what it shows; of several, each is alone in its row and column.
 _SMOOTH: Final = ((0.5, 0.5),)
@@ -64,7 +65,7 @@ class _Points:
 
 def _by_detail(stage: Stage, surface: Surface) -> tuple[Tensor, Tensor, Tensor]:
     """The pixels that show smooth paint, those within a body that mirror or are patterned, and those with an edge."""
-    shape = (stage.scenes, stage.cameras.height, stage.cameras.width)
+    shape = (stage.cameras.scenes, stage.cameras.height, stage.cameras.width)
     body, normal = surface.body.reshape(shape), surface.normal.reshape(3, *shape)
     high, low = (F.max_pool2d(sign * body[:, None].float(), 3, stride=1, padding=1)[:, 0] for sign in (1, -1))
     edge = high != -low
@@ -83,14 +84,14 @@ def _by_detail(stage: Stage, surface: Surface) -> tuple[Tensor, Tensor, Tensor]:
 def _meet(stage: Stage, pixel: Tensor, place: Tensor) -> tuple[_Points, Tensor]:
     """Casts rays through places (2, R) of pixels (R,), those of a pixel adjacent; returns what is met, and by which."""
     bodies, cameras = stage.bodies, stage.cameras
-    count = torch.bincount(pixel, minlength=stage.pixels)
+    count = torch.bincount(pixel, minlength=cameras.pixels)
     first = torch.zeros_like(count)
     starts = torch.ones_like(pixel, dtype=torch.bool)
     starts[1:] = pixel[1:] != pixel[:-1]
     first[pixel[starts]] = starts.nonzero()[:, 0]
 
     body, column, row = pixels_of(outline_boxes(bodies, cameras))
-    near = (select(bodies.scene, body) * cameras.height + row) * cameras.width + column
+    near = cameras.pixel(select(bodies.scene, body), column, row)
     pair, rank = spread(select(count, near))
     ray = select(first, select(near, pair)) + rank
     body, column, row = (select(values, pair) for values in (body, column, row))
@@ -98,30 +99,29 @@ def _meet(stage: Stage, pixel: Tensor, place: Tensor) -> tuple[_Points, Tensor]:
     eye, view = select(cameras.eye, picked.scene), cameras.rays(picked.scene, column + offset[0], row + offset[1])
     way, normal = cast(picked, eye, view)
 
-    hits = way.isfinite().nonzero()[:, 0]
-    _, kept = nearest(select(ray, hits), select(way, hits), len(pixel))
-    kept = select(hits, kept)  # sorted by body, as the pairs are
+    _, kept = nearest(ray, way, len(pixel))  # sorted by body, as the pairs are
     position = select(eye, kept) + select(way, kept) * select(view, kept)
     return _Points(select(body, kept), position, select(normal, kept), select(view, kept)), select(ray, kept)
 
 
 def _radiance(stage: Stage, points: _Points) -> Tensor:
     """What points on bodies send along their rays, (3, M)."""
-    seen, sky = _light_reaching(stage, points)
+    pairs = _pairs(stage.bodies)
+    seen, sky = _light_reaching(stage, points, pairs)
     lamps = select(stage.lamps, select(stage.bodies.scene, points.body))
     paint = _patterned(stage, points)
     radiance = rubber_radiance(points.position, points.normal, points.view, paint, lamps, seen, sky)
     shiny = select(stage.is_metal, points.body).nonzero()[:, 0]
-    mirrored = _mirrored(stage, points.at(shiny)) * select(sky, shiny).sqrt()
+    mirrored = _mirrored(stage, points.at(shiny), pairs) * select(sky, shiny).sqrt()
     radiance[:, shiny] = select(paint, shiny) * (0.2 * select(radiance, shiny) + 0.84 * mirrored)
     return radiance
 
 
-def _light_reaching(stage: Stage, points: _Points) -> tuple[Tensor, Tensor]:
+def _light_reaching(stage: Stage, points: _Points, pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """The shares of the lamps (3, M) and of the sky (M,) that other bodies leave to points."""
     bodies, where = stage.bodies, points.position
     count, total = len(points.body), len(bodies.scene)
-    first, second = _pairs(bodies)
+    first, second = pairs
 
     lamps = select(stage.lamps, bodies.scene)  # (3, lamp, K)
     toward = select(lamps, points.body) - where[:, None]
@@ -174,14 +174,13 @@ def _matches(keys: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     return row, select(count.cumsum(0) - count, select(wanted, row)) + rank
 
 
-def _mirrored(stage: Stage, metal: _Points) -> Tensor:
+def _mirrored(stage: Stage, metal: _Points, pairs: tuple[Tensor, Tensor]) -> Tensor:
     """Radiance (3, M) that points on metal mirror."""
-    bodies = stage.bodies
+    bodies, (first, second) = stage.bodies, pairs
     direction = metal.view - 2 * (metal.view * metal.normal).sum(0) * metal.normal
     lamps = select(stage.lamps, select(bodies.scene, metal.body))
     radiance = _surroundings(stage, metal, direction, lamps)
 
-    first, second = _pairs(bodies)
     pair, point = _matches(metal.body, first)
     body = select(second, pair)
     toward = select(bodies.center, body) - select(metal.position, point)
@@ -191,9 +190,7 @@ def _mirrored(stage: Stage, metal: _Points) -> Tensor:
     body, point = select(body, close), select(point, close)
     way, normal = cast(bodies.at(body), select(metal.position, point), select(direction, point))
 
-    hits = way.isfinite().nonzero()[:, 0]
-    _, kept = nearest(select(point, hits), select(way, hits), len(metal.body))
-    kept = select(hits, kept)
+    _, kept = nearest(point, way, len(metal.body))
     body, point, way = select(body, kept), select(point, kept), select(way, kept)
     leaving = select(direction, point)
     seen = torch.ones(LAMP_COUNT, len(kept), dtype=radiance.dtype, device=radiance.device)

@@ -18,7 +18,9 @@ from laconvnet.scenes.stage import Stage
 SMALLEST, LARGEST = 64, 2048
 """Sides of a picture in pixels; in smaller ones the smallest objects would be lost."""
 
-_PIXELS_TOGETHER: Final = (1 << 23, 1 << 17)  # of scenes drawn at once on an accelerator, and in a CPU's caches
+# Pixels of the scenes that are drawn at once: in the caches of a CPU, and enough to fill an accelerator.
+_TOGETHER_ON_CPU: Final = 1 << 17
+_TOGETHER: Final = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def render(scenes: Sequence[Scene], size: int | tuple[int, int], *, device: torc
         if not scene.objects and not scene.clutter:
             raise ValueError(f"scene {number} of {len(scenes)} is empty; a picture needs an object or clutter")
     device = torch.device(device)
-    together = max(1, _PIXELS_TOGETHER[device.type == "cpu"] // (width * height))
+    together = max(1, (_TOGETHER_ON_CPU if device.type == "cpu" else _TOGETHER) // (width * height))
     parts = [
         _draw(scenes[first : first + together], width, height, device) for first in range(0, len(scenes), together)
     ]

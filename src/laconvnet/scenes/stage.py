@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import Tensor
 
 from laconvnet.scenes.geometry import Bodies, Cameras
 from laconvnet.scenes.scene import COLORS, TEXTURES, Scene
-
-LAMP_COUNT: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +45,3 @@ class Stage:
             torch.tensor([body.material == "metal" for body in items], device=device),
             torch.tensor([TEXTURES.index(body.texture) for body in items], device=device),
         )
-
-    @property
-    def scenes(self) -> int:
-        """B, their number."""
-        return self.cameras.eye.shape[1]
-
-    @property
-    def pixels(self) -> int:
-        """Pixels of all pictures."""
-        return self.scenes * self.cameras.height * self.cameras.width

@@ -78,7 +78,8 @@ class ScenesConfig(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> ScenesConfig:
-        self.source("train"), self.source("val")
+        self.source("train")
+        self.source("val")
         if self.cache is not None and self.fresh:
             raise ValueError(
                 "a cache keeps scenes for the next epoch, and fresh ones never come again: set fresh: false"
