@@ -35,9 +35,9 @@ def test_first_and_second_derivatives(backend, layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_registration(layout):
     x, weight = problem(requires_grad=True)
-    torch.library.opcheck(torch.ops.laconvnet.dynamic_conv2d.default, (x, weight, layout))
-    torch.library.opcheck(torch.ops.laconvnet.dynamic_conv2d_grad_input.default, (x, weight, layout))
-    torch.library.opcheck(torch.ops.laconvnet.dynamic_conv2d_grad_weight.default, (x, x, 3, 3, layout))
+    torch.library.opcheck(torch.ops.laconvnet.dynamic_conv2d.default, (x, weight, layout, 0.0, None))
+    torch.library.opcheck(torch.ops.laconvnet.dynamic_conv2d_grad_input.default, (x, weight, layout, 0.0, None))
+    torch.library.opcheck(torch.ops.laconvnet.dynamic_conv2d_grad_weight.default, (x, x, 3, 3, layout, 0.0, None))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -70,8 +70,9 @@ class LaConv(nn.Module):
         Returns:
             (N, dim, H, W).
         """
-        weight = F.dropout(self.kernels(x, text, text_mask), self.kernel_dropout, self.training)
-        return dynamic_conv2d(x.to(weight.dtype), weight, group_layout=self.group_layout)
+        weight = self.kernels(x, text, text_mask)
+        dropout = self.kernel_dropout if self.training else 0.0
+        return dynamic_conv2d(x.to(weight.dtype), weight, group_layout=self.group_layout, dropout=dropout)
 
 
 class LanguageConv(nn.Module):

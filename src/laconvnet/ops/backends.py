@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from laconvnet.ops import reference, shifted
+from laconvnet.ops.dropout import Dropout
 
 ENVIRONMENT_VARIABLE = "LACONVNET_BACKEND"
 
-Forward = Callable[[Tensor, Tensor, reference.GroupLayout], Tensor]
-GradWeight = Callable[[Tensor, Tensor, int, int, reference.GroupLayout], Tensor]
+Forward = Callable[[Tensor, Tensor, reference.GroupLayout, Dropout | None], Tensor]
+GradWeight = Callable[[Tensor, Tensor, int, int, reference.GroupLayout, Dropout | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,11 @@ class Backend:
     forward: Forward
     grad_input: Forward
     grad_weight: GradWeight
-    why_not: Callable[[Tensor], str | None]
-    """None when the backend can run on tensors like this one, else the reason in words."""
+    why_not: Callable[[Tensor, int], str | None]
+    """None when the backend can run on tensors like this one with this kernel_size, else the reason in words."""
 
 
-def _runs_anywhere(_: Tensor) -> str | None:
+def _runs_anywhere(_x: Tensor, _kernel_size: int) -> str | None:
     return None
 
 
@@ -87,36 +88,37 @@ def forced_backend() -> tuple[str, str] | None:
     return None
 
 
-def select_backend(x: Tensor) -> Backend:
-    """The first backend that can run on tensors like x, or the forced one.
+def select_backend(x: Tensor, kernel_size: int) -> Backend:
+    """The first backend that can run on tensors like x with kernels of this size, or the forced one.
 
     Raises:
         RuntimeError: the forced backend cannot run on such tensors; the message says why.
     """
     if (forced := forced_backend()) is not None:
         backend = BACKENDS[forced[0]]
-        if reason := backend.why_not(x):
+        if reason := backend.why_not(x, kernel_size):
             raise RuntimeError(f"backend {backend.name!r}, asked for by {forced[1]}, cannot run: {reason}")
         return backend
-    return next(backend for backend in BACKENDS.values() if backend.why_not(x) is None)
+    return next(backend for backend in BACKENDS.values() if backend.why_not(x, kernel_size) is None)
 
 
-def explain(x: Tensor) -> str:
+def explain(x: Tensor, kernel_size: int = 7) -> str:
     """Say in words which backend would run `dynamic_conv2d` on tensors like x, and why not the others.
 
     Args:
         x: a tensor with the device and dtype in question; its values are not read.
+        kernel_size: K.
 
     Returns:
         One line per backend, in order of preference; the chosen one is marked ``->``.
     """
-    chosen, forced = select_backend(x), forced_backend()
+    chosen, forced = select_backend(x, kernel_size), forced_backend()
     lines = [f"dynamic_conv2d on {x.device.type}, {str(x.dtype).removeprefix('torch.')}:"]
     for backend in BACKENDS.values():
         if backend is chosen:
             mark, reason = "->", f"asked for by {forced[1]}" if forced else "first that can run"
         else:
             mark = "  "
-            reason = backend.why_not(x) or (f"{forced[1]} asks for another" if forced else "slower")
+            reason = backend.why_not(x, kernel_size) or (f"{forced[1]} asks for another" if forced else "slower")
         lines.append(f"{mark} {backend.name}: {backend.summary} ({reason})")
     return "\n".join(lines)

@@ -12,89 +12,98 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from laconvnet.ops.backends import select_backend
+from laconvnet.ops.dropout import Dropout
 from laconvnet.ops.reference import GroupLayout
 
 
+def _kernel_size(weight: Tensor) -> int:
+    return math.isqrt(weight.shape[2])
+
+
+def _dropout(p: float, seed: Tensor | None) -> Dropout | None:
+    return None if seed is None else Dropout(p, seed)
+
+
 @torch.library.custom_op("laconvnet::dynamic_conv2d", mutates_args=())
-def _forward(x: Tensor, weight: Tensor, group_layout: str) -> Tensor:
-    return select_backend(x).forward(x, weight, group_layout)  # type: ignore[arg-type]
+def _forward(x: Tensor, weight: Tensor, group_layout: str, dropout: float, seed: Tensor | None) -> Tensor:
+    backend = select_backend(x, _kernel_size(weight))
+    return backend.forward(x, weight, group_layout, _dropout(dropout, seed))  # type: ignore[arg-type]
 
 
 @torch.library.custom_op("laconvnet::dynamic_conv2d_grad_input", mutates_args=())
-def _grad_input(grad: Tensor, weight: Tensor, group_layout: str) -> Tensor:
-    return select_backend(grad).grad_input(grad, weight, group_layout)  # type: ignore[arg-type]
+def _grad_input(grad: Tensor, weight: Tensor, group_layout: str, dropout: float, seed: Tensor | None) -> Tensor:
+    backend = select_backend(grad, _kernel_size(weight))
+    return backend.grad_input(grad, weight, group_layout, _dropout(dropout, seed))  # type: ignore[arg-type]
 
 
 @torch.library.custom_op("laconvnet::dynamic_conv2d_grad_weight", mutates_args=())
-def _grad_weight(grad: Tensor, x: Tensor, groups: int, kernel_size: int, group_layout: str) -> Tensor:
-    return select_backend(grad).grad_weight(grad, x, groups, kernel_size, group_layout)  # type: ignore[arg-type]
+def _grad_weight(
+    grad: Tensor, x: Tensor, groups: int, kernel_size: int, group_layout: str, dropout: float, seed: Tensor | None
+) -> Tensor:
+    backend = select_backend(grad, kernel_size)
+    return backend.grad_weight(grad, x, groups, kernel_size, group_layout, _dropout(dropout, seed))  # type: ignore[arg-type]
 
 
 @_forward.register_fake
-def _(x: Tensor, weight: Tensor, group_layout: str) -> Tensor:
+def _(x: Tensor, weight: Tensor, *_: Any) -> Tensor:
     return x.new_empty(x.shape)
 
 
 @_grad_input.register_fake
-def _(grad: Tensor, weight: Tensor, group_layout: str) -> Tensor:
+def _(grad: Tensor, weight: Tensor, *_: Any) -> Tensor:
     return grad.new_empty(grad.shape)
 
 
 @_grad_weight.register_fake
-def _(grad: Tensor, x: Tensor, groups: int, kernel_size: int, group_layout: str) -> Tensor:
-    batch, _, height, width = grad.shape
+def _(grad: Tensor, x: Tensor, groups: int, kernel_size: int, *_: Any) -> Tensor:
+    batch, _channels, height, width = grad.shape
     return grad.new_empty((batch, groups, kernel_size * kernel_size, height, width))
 
 
-def _save_two(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[:2])
-    ctx.group_layout = inputs[-1]
-
-
-def _kernel_shape(weight: Tensor) -> tuple[int, int]:
-    return weight.shape[1], math.isqrt(weight.shape[2])
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    first, second, *_sizes, group_layout, dropout, seed = inputs
+    ctx.save_for_backward(first, second, seed)
+    ctx.options = group_layout, dropout
 
 
 def _forward_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    x, weight = ctx.saved_tensors
-    need_x, need_weight, _ = ctx.needs_input_grad
-    layout = ctx.group_layout
+    x, weight, seed = ctx.saved_tensors
+    need_x, need_weight, *_ = ctx.needs_input_grad
+    options = *ctx.options, seed
     return (
-        _grad_input(grad, weight, layout) if need_x else None,
-        _grad_weight(grad, x, *_kernel_shape(weight), layout) if need_weight else None,
-        None,
+        _grad_input(grad, weight, *options) if need_x else None,
+        _grad_weight(grad, x, weight.shape[1], _kernel_size(weight), *options) if need_weight else None,
+        *(None,) * 3,
     )
 
 
 def _grad_input_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     """<grad, grad_input(g, w)> = <g, forward(grad, w)>, linear in g and in w."""
-    g, weight = ctx.saved_tensors
-    need_g, need_weight, _ = ctx.needs_input_grad
-    layout = ctx.group_layout
+    g, weight, seed = ctx.saved_tensors
+    need_g, need_weight, *_ = ctx.needs_input_grad
+    options = *ctx.options, seed
     return (
-        _forward(grad, weight, layout) if need_g else None,
-        _grad_weight(g, grad, *_kernel_shape(weight), layout) if need_weight else None,
-        None,
+        _forward(grad, weight, *options) if need_g else None,
+        _grad_weight(g, grad, weight.shape[1], _kernel_size(weight), *options) if need_weight else None,
+        *(None,) * 3,
     )
 
 
 def _grad_weight_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     """<grad, grad_weight(g, x)> = <g, forward(x, grad)>, linear in g and in x."""
-    g, x = ctx.saved_tensors
-    need_g, need_x = ctx.needs_input_grad[:2]
-    layout = ctx.group_layout
+    g, x, seed = ctx.saved_tensors
+    need_g, need_x, *_ = ctx.needs_input_grad
+    options = *ctx.options, seed
     return (
-        _forward(x, grad, layout) if need_g else None,
-        _grad_input(g, grad, layout) if need_x else None,
-        None,
-        None,
-        None,
+        _forward(x, grad, *options) if need_g else None,
+        _grad_input(g, grad, *options) if need_x else None,
+        *(None,) * 5,
     )
 
 
-_forward.register_autograd(_forward_backward, setup_context=_save_two)
-_grad_input.register_autograd(_grad_input_backward, setup_context=_save_two)
-_grad_weight.register_autograd(_grad_weight_backward, setup_context=_save_two)
+_forward.register_autograd(_forward_backward, setup_context=_save)
+_grad_input.register_autograd(_grad_input_backward, setup_context=_save)
+_grad_weight.register_autograd(_grad_weight_backward, setup_context=_save)
 
 
 def _flops(image_shape: tuple[int, ...], taps: int) -> int:
@@ -117,7 +126,9 @@ def _(grad_shape: Any, x_shape: Any, groups: int, kernel_size: int, *_: Any, **_
     return _flops(grad_shape, kernel_size * kernel_size)
 
 
-def _check(x: Tensor, weight: Tensor, group_layout: str) -> None:
+def _check(x: Tensor, weight: Tensor, group_layout: str, dropout: float) -> None:
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout}; allowed: 0 <= dropout < 1")
     if group_layout not in get_args(GroupLayout):
         raise ValueError(f"group_layout is {group_layout!r}; allowed: {', '.join(get_args(GroupLayout))}")
     if x.dim() != 4 or weight.dim() != 5:
@@ -141,7 +152,9 @@ def _check(x: Tensor, weight: Tensor, group_layout: str) -> None:
         raise ValueError(f"x is on {x.device} and weight on {weight.device}; both must be on one device")
 
 
-def dynamic_conv2d(x: Tensor, weight: Tensor, *, group_layout: GroupLayout = "interleaved") -> Tensor:
+def dynamic_conv2d(
+    x: Tensor, weight: Tensor, *, group_layout: GroupLayout = "interleaved", dropout: float = 0.0
+) -> Tensor:
     """Convolve x with a kernel of its own at every position: the core of LaConv (Eq. 2 of the paper).
 
     ``out[n,c,i,j] = sum over a, b of weight[n, g(c), a*K + b, i, j] * x[n, c, i + a - K//2, j + b - K//2]``,
@@ -153,12 +166,14 @@ def dynamic_conv2d(x: Tensor, weight: Tensor, *, group_layout: GroupLayout = "in
         weight: (N, G, K*K, H, W), K odd, G a divisor of C, in the dtype of x; may be an expanded view.
         group_layout: channel c uses group ``c % G`` ("interleaved", the authors' code) or ``c // (C // G)``
             ("contiguous", the paper's equation).
+        dropout: probability that an entry of weight is taken as 0 in this call, the others being divided by
+            ``1 - dropout``; drawn from PyTorch's generator of the device. No mask is stored, see `ops.dropout`.
 
     Returns:
         (N, C, H, W) in the dtype of x.
 
     Raises:
-        ValueError: shapes, devices or ``group_layout`` do not fit; the message names them.
+        ValueError: shapes, devices, ``group_layout`` or ``dropout`` do not fit; the message names them.
         TypeError: x and weight are not of one floating dtype.
     """
     # Here and not as a registered autocast rule: such a rule fixes one dtype per device, autocast lets the user choose.
@@ -170,5 +185,6 @@ def dynamic_conv2d(x: Tensor, weight: Tensor, *, group_layout: GroupLayout = "in
     ):
         dtype = torch.get_autocast_dtype(device_type)
         x, weight = x.to(dtype), weight.to(dtype)
-    _check(x, weight, group_layout)
-    return torch.ops.laconvnet.dynamic_conv2d(x, weight, group_layout)  # type: ignore[no-any-return]
+    _check(x, weight, group_layout, dropout)
+    seed = torch.randint(2**63 - 1, (), device=x.device) if dropout else None
+    return torch.ops.laconvnet.dynamic_conv2d(x, weight, group_layout, dropout, seed)  # type: ignore[no-any-return]

@@ -7,7 +7,8 @@ that tap t of the K x K window centred on p sees (zero outside the picture), and
 
     out(n,c,p) = sum_t weight(n,g(c),t,p) * X(n,c,t,p)                                   (Eq. 2 of the paper)
 
-This is linear in x and in weight, so both gradients are maps of the same kind.
+This is linear in x and in weight, so both gradients are maps of the same kind. Dropout multiplies weight by fixed
+factors first.
 """
 
 import math
@@ -16,6 +17,8 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from laconvnet.ops.dropout import Dropout
 
 GroupLayout = Literal["interleaved", "contiguous"]
 
@@ -40,16 +43,24 @@ def _patches(x: Tensor, groups: int, kernel_size: int, group_layout: GroupLayout
     return patches.reshape(batch, *_split(channels, groups, group_layout), kernel_size * kernel_size, height * width)
 
 
-def forward(x: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tensor:
+def _dropped(weight: Tensor, dropout: Dropout | None) -> Tensor:
+    return weight if dropout is None else weight * dropout.factors(weight.shape).to(weight.dtype)
+
+
+def forward(x: Tensor, weight: Tensor, group_layout: GroupLayout, dropout: Dropout | None = None) -> Tensor:
     """out (N,C,H,W) of x (N,C,H,W) and weight (N,G,T,H,W)."""
     groups, taps = weight.shape[1:3]
     c = _CHANNELS[group_layout]
     wide_x, wide_weight = _wide(x, weight)
     patches = _patches(wide_x, groups, math.isqrt(taps), group_layout)
-    return torch.einsum(f"n{c}tp,ngtp->n{c}p", patches, wide_weight.flatten(3)).reshape(x.shape).to(x.dtype)
+    return (
+        torch.einsum(f"n{c}tp,ngtp->n{c}p", patches, _dropped(wide_weight, dropout).flatten(3))
+        .reshape(x.shape)
+        .to(x.dtype)
+    )
 
 
-def grad_input(grad: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tensor:
+def grad_input(grad: Tensor, weight: Tensor, group_layout: GroupLayout, dropout: Dropout | None = None) -> Tensor:
     """d<grad, out>/dx (N,C,H,W): every patch entry is sent back to the pixel it was read from."""
     batch, channels, height, width = grad.shape
     groups, taps = weight.shape[1:3]
@@ -57,12 +68,14 @@ def grad_input(grad: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tenso
     c = _CHANNELS[group_layout]
     wide_grad, wide_weight = _wide(grad, weight)
     split = wide_grad.reshape(batch, *_split(channels, groups, group_layout), height * width)
-    patches = torch.einsum(f"n{c}p,ngtp->n{c}tp", split, wide_weight.flatten(3))
+    patches = torch.einsum(f"n{c}p,ngtp->n{c}tp", split, _dropped(wide_weight, dropout).flatten(3))
     patches = patches.reshape(batch, channels * taps, height * width)
     return F.fold(patches, (height, width), kernel_size, padding=kernel_size // 2).to(grad.dtype)
 
 
-def grad_weight(grad: Tensor, x: Tensor, groups: int, kernel_size: int, group_layout: GroupLayout) -> Tensor:
+def grad_weight(
+    grad: Tensor, x: Tensor, groups: int, kernel_size: int, group_layout: GroupLayout, dropout: Dropout | None = None
+) -> Tensor:
     """d<grad, out>/dweight (N,G,T,H,W): a group's kernel gathers from all J channels that used it."""
     batch, channels, height, width = grad.shape
     c = _CHANNELS[group_layout]
@@ -70,4 +83,4 @@ def grad_weight(grad: Tensor, x: Tensor, groups: int, kernel_size: int, group_la
     split = wide_grad.reshape(batch, *_split(channels, groups, group_layout), height * width)
     patches = _patches(wide_x, groups, kernel_size, group_layout)
     out = torch.einsum(f"n{c}p,n{c}tp->ngtp", split, patches)
-    return out.reshape(batch, groups, kernel_size * kernel_size, height, width).to(grad.dtype)
+    return _dropped(out.reshape(batch, groups, kernel_size * kernel_size, height, width), dropout).to(grad.dtype)

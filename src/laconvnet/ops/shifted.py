@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from laconvnet.ops.dropout import Dropout
 from laconvnet.ops.reference import GroupLayout
 
 _CHUNK = 4 * 2**20  # numbers in flight; 16 MiB of float32, about half of a common last-level cache
@@ -62,8 +63,10 @@ class _Lines:
         """The inverse of `ruled`: (n, ..., H, W)."""
         return lines.view(*lines.shape[:-1], self.height, self.stride)[..., : self.width]
 
-    def kernels(self, weight: Tensor, dtype: torch.dtype) -> Tensor:
+    def kernels(self, weight: Tensor, dtype: torch.dtype, dropout: Dropout | None, first_sample: int) -> Tensor:
         """weight (n,G,T,H,W) as lines that broadcast against a group's members: (n, 1, G, T, length)."""
+        if dropout is not None:
+            weight = weight.to(dtype) * dropout.factors(weight.shape, first_sample)
         return self.ruled(weight, dtype).unsqueeze(self.group_member_dim)
 
 
@@ -71,7 +74,7 @@ def _accumulator_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def forward(x: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tensor:
+def forward(x: Tensor, weight: Tensor, group_layout: GroupLayout, dropout: Dropout | None = None) -> Tensor:
     """out (N,C,H,W) of x (N,C,H,W) and weight (N,G,T,H,W)."""
     batch, channels, height, width = x.shape
     lines = _Lines(channels, weight.shape[1], weight.shape[2], height, width, group_layout)
@@ -79,7 +82,7 @@ def forward(x: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tensor:
     out = x.new_empty(x.shape)
     for start in range(0, batch, lines.samples):
         chunk = slice(start, start + lines.samples)
-        source, kernels = lines.padded(x[chunk], dtype), lines.kernels(weight[chunk], dtype)
+        source, kernels = lines.padded(x[chunk], dtype), lines.kernels(weight[chunk], dtype, dropout, start)
         total = source.new_zeros((*source.shape[:3], lines.length))
         for tap, offset in lines.offsets():
             total.addcmul_(source[..., offset : offset + lines.length], kernels[..., tap, :])
@@ -87,7 +90,7 @@ def forward(x: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tensor:
     return out
 
 
-def grad_input(grad: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tensor:
+def grad_input(grad: Tensor, weight: Tensor, group_layout: GroupLayout, dropout: Dropout | None = None) -> Tensor:
     """d<grad, out>/dx (N,C,H,W)."""
     batch, channels, height, width = grad.shape
     lines = _Lines(channels, weight.shape[1], weight.shape[2], height, width, group_layout)
@@ -95,7 +98,7 @@ def grad_input(grad: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tenso
     out = grad.new_empty(grad.shape)
     for start in range(0, batch, lines.samples):
         chunk = slice(start, start + lines.samples)
-        kernels = lines.kernels(weight[chunk], dtype)
+        kernels = lines.kernels(weight[chunk], dtype, dropout, start)
         ruled = lines.ruled(grad[chunk], dtype).view(-1, *lines.split, lines.length)
         total = lines.padded(torch.zeros_like(grad[chunk]), dtype)
         for tap, offset in lines.offsets():
@@ -104,7 +107,9 @@ def grad_input(grad: Tensor, weight: Tensor, group_layout: GroupLayout) -> Tenso
     return out
 
 
-def grad_weight(grad: Tensor, x: Tensor, groups: int, kernel_size: int, group_layout: GroupLayout) -> Tensor:
+def grad_weight(
+    grad: Tensor, x: Tensor, groups: int, kernel_size: int, group_layout: GroupLayout, dropout: Dropout | None = None
+) -> Tensor:
     """d<grad, out>/dweight (N,G,T,H,W)."""
     batch, channels, height, width = grad.shape
     taps = kernel_size * kernel_size
@@ -120,5 +125,6 @@ def grad_weight(grad: Tensor, x: Tensor, groups: int, kernel_size: int, group_la
         for tap, offset in lines.offsets():
             torch.mul(ruled, source[..., offset : offset + lines.length], out=product)
             total[:, :, tap] = product.sum(lines.group_member_dim)
-        out[chunk] = lines.unrule(total)
+        maps = lines.unrule(total)
+        out[chunk] = maps if dropout is None else maps * dropout.factors(maps.shape, start)
     return out

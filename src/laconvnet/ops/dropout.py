@@ -1,0 +1,63 @@
+"""Which entries of the generated kernels are dropped: a function of a seed and the entry's place, so no mask is stored.
+
+The two passes, every backend and every device draw the same entries from the same seed. With all numbers unsigned of
+32 bits, ``mix`` a bijection that scatters them, and an entry in plane ``(n*G + g)*T + t`` at pixel ``i*W + j``,
+
+    key = mix(mix(plane ^ seed) + seed >> 32),    dropped if mix(pixel + key) < p * 2**32
+
+and an entry that stays is divided by 1 - p.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_WORD = 2**32 - 1
+
+
+def _mix(bits: Tensor) -> Tensor:
+    """Two rounds of multiply and xor-shift ("lowbias32" of C. Wellons), on 32-bit numbers held in int64."""
+    bits = bits ^ bits >> 16
+    bits = bits * 0x7FEB352D & _WORD
+    bits = bits ^ bits >> 15
+    bits = bits * 0x846CA68B & _WORD
+    return bits ^ bits >> 16
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Dropout of kernel entries.
+
+    Attributes:
+        p: probability that an entry is dropped, in [0, 1).
+        seed: one int64 in a tensor, on the device of the kernels.
+    """
+
+    p: float
+    seed: Tensor
+
+    @property
+    def threshold(self) -> int:
+        """Entries whose 32 bits lie below are dropped."""
+        return int(self.p * 2**32)
+
+    @property
+    def scale(self) -> float:
+        """What an entry that stays is multiplied by."""
+        return 1 / (1 - self.p)
+
+    def factors(self, shape: torch.Size, first_sample: int = 0) -> Tensor:
+        """What each entry of kernels (N,G,T,H,W) is multiplied by: 0 or `scale`, float32.
+
+        Args:
+            shape: of the kernels.
+            first_sample: place in the batch of the first of them.
+        """
+        samples, groups, taps, height, width = shape
+        count = samples * groups * taps
+        planes = torch.arange(count, device=self.seed.device) + first_sample * groups * taps
+        key = _mix(_mix((planes ^ self.seed) & _WORD) + (self.seed >> 32) & _WORD)
+        pixels = torch.arange(height * width, device=self.seed.device)
+        stays = _mix(key[:, None] + pixels & _WORD) >= self.threshold
+        return (stays * self.scale).view(shape)
