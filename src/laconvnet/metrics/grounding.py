@@ -98,7 +98,7 @@ class GroundingAccuracy(Metric):
         index = torch.tensor([nowhere if name is None else row_of[name] for name in groups], dtype=torch.int64)
         sums = rows.new_zeros(nowhere + 1, rows.shape[1])
         sums[: len(self.group_sums)] = self.group_sums
-        self.group_sums = sums.index_add_(0, index.to(rows.device), rows)[:nowhere]
+        self.group_sums = sums.index_add_(0, index.to(rows.device, non_blocking=True), rows)[:nowhere]
 
     def sync(
         self,

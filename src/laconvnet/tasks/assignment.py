@@ -4,7 +4,6 @@ Legend: N batch, A cells.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from laconvnet.tasks.boxes import Cells, to_corners
@@ -70,5 +69,5 @@ def assign_nearest(cells: Cells, targets: Tensor) -> Tensor:
         (N, A) bool.
     """
     distance = (cells.centres - targets[:, None, :2]).square().sum(-1)
-    nearest = F.one_hot(distance.nan_to_num(0.0).argmin(1), distance.shape[1]).bool()
-    return nearest & distance.isfinite()
+    nearest = distance.nan_to_num(0.0).argmin(1, keepdim=True)
+    return (nearest == torch.arange(distance.shape[1], device=distance.device)) & distance.isfinite()

@@ -16,6 +16,8 @@ class ExponentialMovingAverage:
     Trainable parameters and floating-point buffers (the statistics of batch normalisation) are averaged;
     integer buffers are copied. Parameters that do not require a gradient never change and are not kept; nor
     are buffers that the network itself does not save.
+
+    The network's tensors are looked up once: move it to its device before, and change it in place only.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -32,56 +34,51 @@ class ExponentialMovingAverage:
             raise ValueError(f"the decay of the average is {decay}, allowed: 0 <= decay < 1")
         self.decay = decay
         self.updates = 0
-        self._averaged: dict[str, Tensor] = {}
-        self._copied: dict[str, Tensor] = {}
         self._is_applied = False
-        for name, tensor in _changing(model).items():
-            kept = self._averaged if tensor.is_floating_point() else self._copied
-            kept[name] = tensor.detach().clone()
+        self._live = _changing(model)
+        self._average = {name: tensor.detach().clone() for name, tensor in self._live.items()}
+        self._floating = self._both([name for name, tensor in self._live.items() if tensor.is_floating_point()])
+        self._integer = self._both([name for name, tensor in self._live.items() if not tensor.is_floating_point()])
+
+    def _both(self, names: list[str]) -> tuple[list[Tensor], list[Tensor]]:
+        """What these names stand for in the average and in the network."""
+        return [self._average[name] for name in names], [self._live[name] for name in names]
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Move the average one step towards the network.
-
-        Args:
-            model: the network the average was started with.
-        """
+    def update(self) -> None:
+        """Move the average one step towards the network."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        live = _changing(model)
-        if self._averaged:
-            torch._foreach_lerp_(
-                list(self._averaged.values()), [live[name].detach() for name in self._averaged], 1 - decay
-            )
-        for name, tensor in self._copied.items():
-            tensor.copy_(live[name])
+        averages, live = self._floating
+        if averages:  # PyTorch refuses empty lists
+            torch._foreach_lerp_(averages, live, 1 - decay)
+        copies, live = self._integer
+        if copies:
+            torch._foreach_copy_(copies, live)
 
     @contextmanager
-    def applied_to(self, model: nn.Module) -> Iterator[None]:
+    def applied(self) -> Iterator[None]:
         """Put the average into the network for the time of a `with` block, whatever happens inside.
 
-        Args:
-            model: the network the average was started with; it has its own weights back after the block.
+        The network has its own weights back after the block.
 
         Raises:
             RuntimeError: when the average is already applied.
         """
         if self._is_applied:
             raise RuntimeError("the average is already applied to the network; leave that block first")
-        live = _changing(model)
-        average = self.tensors()
-        own = {name: live[name].detach().clone() for name in average}
+        own = {name: tensor.detach().clone() for name, tensor in self._live.items()}
         self._is_applied = True
         try:
-            _copy(live, average)
+            _copy(self._live, self._average)
             yield
         finally:
-            _copy(live, own)
+            _copy(self._live, own)
             self._is_applied = False
 
     def tensors(self) -> dict[str, Tensor]:
         """The averaged and copied tensors by the network's names, not cloned."""
-        return {**self._averaged, **self._copied}
+        return dict(self._average)
 
     def state_dict(self) -> dict[str, object]:
         """Everything that `load_state_dict` needs: the number of updates and the tensors."""
@@ -99,10 +96,9 @@ class ExponentialMovingAverage:
         """
         updates, stored = state["updates"], state["tensors"]
         assert isinstance(updates, int) and isinstance(stored, dict)
-        mine = self.tensors()
-        if different := sorted(stored.keys() ^ mine.keys()):
+        if different := sorted(stored.keys() ^ self._average.keys()):
             raise ValueError(f"the stored average belongs to another network; names that differ: {different[:5]}")
-        _copy(mine, stored)
+        _copy(self._average, stored)
         self.updates = updates
 
 

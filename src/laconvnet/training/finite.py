@@ -15,7 +15,8 @@ class FiniteGuard:
     """Remembers losses and gradient norms on their device and looks at them when asked to.
 
     Looking waits for the device. On a CPU that costs nothing, so a trainer asks before every optimiser step;
-    on an accelerator it asks when it reads values for the log anyway, and before it evaluates or saves.
+    on an accelerator it asks when it reads values for the log anyway, and before it evaluates or saves. By then
+    later steps may have spoiled the weights in memory, but not those on disk, since every write looks first.
     """
 
     def __init__(self) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from laconvnet.training.config import OptimizerConfig
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig, *, fused: bool = True) -> torch.optim.Optimizer:
+def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Make the optimiser of the trainable parameters.
+
+    It updates all of them in PyTorch's fused kernel, which counts steps and leaves out an fp16 overflow on the
+    device. A state that it loads brings moments and constants, not the kernels of the run that saved it.
 
     Args:
         model: the network; parameters that do not require a gradient are left out.
         config: kind of optimiser and its constants.
-        fused: use PyTorch's one-kernel update.
 
     Returns:
         Adam or AdamW with two groups: parameters of two and more dimensions decay, the others do not.
@@ -31,4 +35,12 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, *, fused: bool = 
     ]
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
     present = [group for group in groups if group["params"]]
-    return kind(present, lr=config.lr, betas=config.betas, eps=config.eps, fused=fused)
+    optimizer = kind(present, lr=config.lr, betas=config.betas, eps=config.eps, fused=True)
+    optimizer.register_load_state_dict_pre_hook(_keep_kernels)
+    return optimizer
+
+
+def _keep_kernels(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+    """The state to load, its groups computed the way this optimiser computes."""
+    kernels = {name: optimizer.defaults[name] for name in ("fused", "foreach", "capturable")}
+    return {**state, "param_groups": [{**group, **kernels} for group in state["param_groups"]]}

@@ -119,7 +119,7 @@ class Trainer:
         """
         self.config, self.parts, self.accelerator = config, parts, accelerator
         model = parts.model.to(accelerator.device)
-        optimizer = build_optimizer(model, config.optimizer, fused=config.mixed_precision != "fp16")
+        optimizer = build_optimizer(model, config.optimizer)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.network = accelerator.unwrap_model(self.model)
         if config.compile:
@@ -182,6 +182,7 @@ class Trainer:
 
     def _train_epoch(self) -> None:
         """Steps from the present position to the end of the epoch, or of the run."""
+        self.model.train()
         loader = self.parts.train_loader
         set_epoch(loader, self.epoch, self.batch)
         batches, length = self._fetched(iter(loader)), len(loader)
@@ -209,7 +210,6 @@ class Trainer:
         rate = self._learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.model.train()
         ids: list[str] = []
         for index, raw in enumerate(batches):
             batch = to_model_input(raw, self.accelerator.device)
@@ -228,7 +228,7 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.ema is not None:
-            self.ema.update(self.network)
+            self.ema.update()
 
     def _watch_loss(self, loss: Tensor, outputs: dict[str, Any], batch: dict[str, Any]) -> None:
         if self._checks_each_step and not bool(loss.isfinite()):
@@ -300,7 +300,7 @@ class Trainer:
         if self.accelerator.num_processes > 1:
             for tensor in self.ema.tensors().values():  # statistics of batch normalisation differ until now
                 dist.broadcast(tensor, src=0)
-        return self.ema.applied_to(self.network)
+        return self.ema.applied()
 
     def _evaluate(self) -> dict[str, float]:
         """Measure the averaged weights; keep them in best/ if they are the best so far."""
