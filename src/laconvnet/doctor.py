@@ -9,6 +9,7 @@ import torch
 from laconvnet import __version__
 from laconvnet.bench.machine import describe_machine
 from laconvnet.ops import explain
+from laconvnet.ops.native import library
 
 EXTRAS = {
     "hf": ("transformers",),
@@ -27,7 +28,7 @@ def diagnose() -> str:
     devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
     for device in devices:
         lines += ["", explain(torch.empty(0, device=device))]
-    lines.append("")
+    lines += [f"native kernels: {library.describe()}", ""]
     for extra, packages in EXTRAS.items():
         missing = [name for name in packages if importlib.util.find_spec(name) is None]
         state = f"missing {', '.join(missing)}: pip install 'laconvnet[{extra}]'" if missing else "installed"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from laconvnet.ops import reference, shifted
+from laconvnet.ops import native, reference, shifted
 from laconvnet.ops.dropout import Dropout
 
 ENVIRONMENT_VARIABLE = "LACONVNET_BACKEND"
@@ -35,6 +35,14 @@ def _runs_anywhere(_x: Tensor, _kernel_size: int) -> str | None:
 
 
 BACKENDS: dict[str, Backend] = {
+    "native": Backend(
+        "native",
+        "compiled CPU kernels, sums in registers, nothing unfolded",
+        native.forward,
+        native.grad_input,
+        native.grad_weight,
+        native.why_not,
+    ),
     "shifted": Backend(
         "shifted",
         "K*K shifted multiply-adds in PyTorch, nothing unfolded",

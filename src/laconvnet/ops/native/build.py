@@ -1,0 +1,94 @@
+"""Compile the CPU kernels: one shared library beside this file. Needs nothing but Python and a C++17 compiler.
+
+    python -m laconvnet.ops.native.build
+
+Installing laconvnet runs it too. Without a compiler, or with ``LACONVNET_SKIP_NATIVE=1``, laconvnet is installed
+without the library, and `laconvnet doctor` says why.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).parent
+LIBRARY = HERE / "liblaconvnet_native.so"
+NOT_BUILT = HERE / "not_built.txt"
+"""Why there is no library, for those who ask later."""
+
+SKIP_VARIABLE = "LACONVNET_SKIP_NATIVE"
+FLAGS = ("-O3", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=fast", "-pthread", "-Wall")
+
+# The kernels are compiled once per instruction set; which one runs is decided on the machine that runs them.
+CAPABILITIES: dict[str, tuple[str, ...]] = {"baseline": ()}
+if platform.machine().lower() in ("x86_64", "amd64"):
+    CAPABILITIES |= {
+        "avx2": ("-mavx2", "-mfma"),
+        "avx512": (
+            *("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"),
+            "-mprefer-vector-width=512",
+        ),
+    }
+
+
+def find_compiler() -> str | None:
+    """The compiler ``CXX`` names, else the first of the usual ones, or None."""
+    names = [os.environ["CXX"]] if os.environ.get("CXX") else ["c++", "g++", "clang++"]
+    return next((path for path in map(shutil.which, names) if path), None)
+
+
+def _compile(compiler: str, arguments: tuple[str, ...]) -> None:
+    result = subprocess.run((compiler, *arguments), capture_output=True, text=True)
+    if result.returncode:
+        command = " ".join((compiler, *arguments))
+        raise OSError(f"{command}\nended with code {result.returncode}\n{result.stderr or result.stdout}")
+
+
+def _build(compiler: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="laconvnet-") as folder:
+        kernels, library = str(HERE / "kernels.cpp"), str(HERE / "library.cpp")
+        jobs: list[tuple[str, ...]] = [(*FLAGS, "-c", library, "-o", f"{folder}/library.o")]
+        for name, flags in CAPABILITIES.items():
+            jobs.append((*FLAGS, *flags, f"-DCAPABILITY={name}", "-c", kernels, "-o", f"{folder}/{name}.o"))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda job: _compile(compiler, job), jobs))
+        aside = LIBRARY.with_suffix(f".{os.getpid()}.so")
+        try:
+            _compile(compiler, (*FLAGS, "-shared", *(job[-1] for job in jobs), "-o", str(aside)))
+            aside.replace(LIBRARY)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def build() -> str | None:
+    """Compile and put the library in its place; an older one stays where that fails.
+
+    Returns:
+        None, or in words why there is no new library.
+    """
+    if os.environ.get(SKIP_VARIABLE, "0") not in ("", "0"):
+        reason = f"{SKIP_VARIABLE} was set"
+    elif (compiler := find_compiler()) is None:
+        reason = f"no C++ compiler {os.environ.get('CXX') or '(c++, g++ or clang++)'} on the PATH"
+    else:
+        try:
+            _build(compiler)
+        except OSError as error:
+            reason = str(error)
+        else:
+            NOT_BUILT.unlink(missing_ok=True)
+            return None
+    NOT_BUILT.write_text(reason + "\n", encoding="utf-8")
+    return reason
+
+
+if __name__ == "__main__":
+    problem = build()
+    print(f"error: {problem}" if problem else f"built {LIBRARY}", file=sys.stderr if problem else sys.stdout)
+    sys.exit(1 if problem else 0)

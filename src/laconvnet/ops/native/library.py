@@ -1,0 +1,131 @@
+"""The shared library of the CPU kernels: where it is, whether it can be used here, and calls into it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from laconvnet.ops.native.build import LIBRARY, NOT_BUILT
+
+INTERFACE = 1
+CAPABILITY_VARIABLE = "LACONVNET_CPU_CAPABILITY"
+
+
+class Problem(ctypes.Structure):
+    """`Problem` of problem.h, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("batch", "channels", "groups", "height", "width", "kernel_size")),
+        *((name, ctypes.c_int64) for name in ("contiguous_groups", "bfloat16", "threads", "capability")),
+        ("image", ctypes.c_void_p),
+        ("image_strides", ctypes.c_int64 * 4),
+        ("other", ctypes.c_void_p),
+        ("other_strides", ctypes.c_int64 * 5),
+        ("out", ctypes.c_void_p),
+        ("drop_below", ctypes.c_uint64),
+        ("drop_seed", ctypes.c_int64),
+        ("drop_scale", ctypes.c_double),
+    )
+
+
+@dataclass(frozen=True)
+class Library:
+    """The loaded library.
+
+    Attributes:
+        functions: the three passes by name; each takes a `Problem` and returns 0, or 1 when memory ran out.
+        capabilities: instruction sets this machine has, best first, and their numbers.
+        shares_threads: the passes run on PyTorch's own threads.
+    """
+
+    functions: dict[str, ctypes._NamedFuncPointer]
+    capabilities: dict[str, int]
+    shares_threads: bool
+
+
+def _openmp_entry() -> int | None:
+    """Address of ``GOMP_parallel`` in the OpenMP runtime that PyTorch brought or loaded, or None."""
+    folder = Path(torch.__file__).parent / "lib"
+    for name in [*map(str, sorted(folder.glob("lib*omp*.so*"))), "libgomp.so.1", "libomp.so", "libiomp5.so"]:
+        try:
+            # RTLD_NOLOAD: a runtime that nobody uses yet would be a second one.
+            runtime = ctypes.CDLL(name, mode=os.RTLD_NOLOAD | os.RTLD_NOW)
+            return ctypes.cast(runtime.GOMP_parallel, ctypes.c_void_p).value
+        except (OSError, AttributeError):
+            continue
+    return None
+
+
+def share_threads(library: ctypes.CDLL) -> bool:
+    """Have the passes run on PyTorch's threads; False where its runtime is not known, then they start their own."""
+    entry = _openmp_entry() if sys.platform == "linux" else None
+    library.laconvnet_use_openmp(ctypes.c_void_p(entry))
+    return entry is not None
+
+
+@cache
+def handle() -> ctypes.CDLL:
+    """The shared library itself.
+
+    Raises:
+        OSError: it is not there or not a library.
+    """
+    return ctypes.CDLL(str(LIBRARY))
+
+
+@cache
+def load() -> Library | str:
+    """Load the library once.
+
+    Returns:
+        The library, or in words why there is none.
+    """
+    if not LIBRARY.is_file():
+        reason = NOT_BUILT.read_text(encoding="utf-8").strip() if NOT_BUILT.is_file() else f"{LIBRARY} is missing"
+        return f"not built when laconvnet was installed: {reason}"
+    try:
+        library = handle()
+        version = library.laconvnet_interface()
+    except (OSError, AttributeError) as error:
+        return f"{LIBRARY} cannot be loaded: {error}"
+    if version != INTERFACE:
+        return f"{LIBRARY} has interface {version}, this version of laconvnet needs {INTERFACE}: install it again"
+    library.laconvnet_capability.restype = ctypes.c_char_p
+    capabilities, here, index = {}, ctypes.c_int(), 0
+    while name := library.laconvnet_capability(index, ctypes.byref(here)):
+        if here.value:
+            capabilities[name.decode()] = index
+        index += 1
+    functions = {}
+    for name in ("forward", "grad_input", "grad_weight"):
+        functions[name] = getattr(library, f"laconvnet_{name}")
+        functions[name].argtypes = (ctypes.POINTER(Problem),)
+    return Library(functions, capabilities, share_threads(library))
+
+
+def choose_capability(library: Library) -> tuple[str, int]:
+    """Name and number of the instruction set to use: the best, or the one ``LACONVNET_CPU_CAPABILITY`` names.
+
+    Raises:
+        ValueError: the variable names one that this machine or library does not have.
+    """
+    wanted = os.environ.get(CAPABILITY_VARIABLE) or next(iter(library.capabilities))
+    if wanted not in library.capabilities:
+        allowed = ", ".join(library.capabilities)
+        raise ValueError(f"{CAPABILITY_VARIABLE}: {wanted!r} cannot run here; allowed: {allowed}")
+    return wanted, library.capabilities[wanted]
+
+
+def describe() -> str:
+    """The instruction set and threads the kernels use here, or why there are none; one line."""
+    loaded = load()
+    if isinstance(loaded, str):
+        return loaded
+    threads = "PyTorch's own threads" if loaded.shares_threads else "threads of their own"
+    return f"{choose_capability(loaded)[0]}, on {threads}"

@@ -1,0 +1,111 @@
+// One register of float32 lanes, for the instruction set this file is compiled for.
+//
+// The arithmetic is the compiler's own vector extension; intrinsics appear where a register is read or written in part.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int LANES = 16;
+constexpr bool FAST_SHIFT = true;  // two aligned loads and a shift beat an unaligned load
+constexpr int TILE_ROWS = 4;       // 16 sums, 4 + 4 + 4 operands: 28 of 32 registers
+#elif defined(__AVX2__)
+constexpr int LANES = 8;
+constexpr bool FAST_SHIFT = false;
+constexpr int TILE_ROWS = 2;       // of 16 registers
+#elif defined(__aarch64__)
+constexpr int LANES = 4;
+constexpr bool FAST_SHIFT = false;
+constexpr int TILE_ROWS = 4;
+#else
+constexpr int LANES = 4;
+constexpr bool FAST_SHIFT = false;
+constexpr int TILE_ROWS = 2;
+#endif
+
+typedef float Vec __attribute__((vector_size(4 * LANES)));
+typedef uint32_t Bits __attribute__((vector_size(4 * LANES)));
+typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
+struct bfloat16 { uint16_t bits; };
+
+inline Vec load(const float *p) {
+    Vec v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+
+inline Vec load_aligned(const float *p) { return *reinterpret_cast<const Vec *>(p); }
+
+inline void store_aligned(float *p, Vec v) { *reinterpret_cast<Vec *>(p) = v; }
+
+inline Vec widen(Halves h) {
+    return (Vec)(__builtin_convertvector(h, Bits) << 16);
+}
+
+// To nearest, ties to even, as PyTorch rounds; NaN stays NaN.
+inline Halves narrow(Vec v) {
+    Bits bits = (Bits)v;
+    Bits rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+    Bits is_nan = (Bits)(v != v);
+    return __builtin_convertvector((rounded & ~is_nan) | (is_nan & 0x7FC0), Halves);
+}
+
+inline Vec load(const bfloat16 *p) {
+    Halves h;
+    std::memcpy(&h, p, sizeof h);
+    return widen(h);
+}
+
+// Lanes first <= lane < last of memory at p, zero elsewhere; memory outside is not touched.
+template <class T>
+inline Vec load_part(const T *p, int first, int last) {
+#if defined(__AVX512F__)
+    __mmask16 mask = (__mmask16)((0xFFFFu >> (LANES - last)) & (0xFFFFu << first));
+    if constexpr (sizeof(T) == 4) return (Vec)_mm512_maskz_loadu_ps(mask, p);
+    else return widen((Halves)_mm256_maskz_loadu_epi16(mask, p));
+#else
+    alignas(64) T part[LANES] = {};
+    for (int lane = first; lane < last; lane++) part[lane] = p[lane];
+    return load(part);
+#endif
+}
+
+inline void store_part(float *p, Vec v, int count) {
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, (__mmask16)(0xFFFFu >> (LANES - count)), (__m512)v);
+#else
+    std::memcpy(p, &v, sizeof(float) * count);
+#endif
+}
+
+inline void store_part(bfloat16 *p, Vec v, int count) {
+    Halves h = narrow(v);
+#if defined(__AVX512F__)
+    _mm256_mask_storeu_epi16(p, (__mmask16)(0xFFFFu >> (LANES - count)), (__m256i)h);
+#else
+    std::memcpy(p, &h, sizeof(uint16_t) * count);
+#endif
+}
+
+// Lanes D, D+1, ... of the 2 * LANES lanes of a and b.
+template <int D>
+inline Vec shift(Vec a, Vec b) {
+#if defined(__AVX512F__)
+    if constexpr (D == 0) return a;
+    else return (Vec)_mm512_maskz_alignr_epi32(0xFFFF, (__m512i)b, (__m512i)a, D);
+#else
+    static_assert(D == 0, "only where FAST_SHIFT");
+    return a;
+#endif
+}
+
+}  // namespace
