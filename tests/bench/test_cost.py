@@ -53,9 +53,9 @@ def test_the_operator_is_counted(preset, backbone):
     with torch.device("meta"):
         model = build_model(preset, vocabulary=WITHOUT_WORDS).eval()
         images, tokens = torch.zeros(1, 3, 224, 224), torch.ones(1, 15, dtype=torch.int64)
-    sentence = model.encode_text(tokens)
+    sentence = model.read(tokens).sentence
     with FlopCounterMode(display=False) as counter:
-        model.backbone(images, sentence)
+        model.backbone(images, model.backbone.read(sentence))
     operator = counter.get_flop_counts()["Global"][torch.ops.laconvnet.dynamic_conv2d] / 2e9
     assert counter.get_total_flops() / 2e9 == pytest.approx(backbone, rel=1e-3)
     assert operator == pytest.approx({"s": 0.0376, "b": 0.0843}[preset], rel=2e-3)

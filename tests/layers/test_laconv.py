@@ -14,9 +14,9 @@ def sentence(batch=2, words=4, dim=12):
 def test_is_the_operator_on_the_generated_kernels():
     layer = LaConv(8, 12, kernel_size=5, groups=4, packing=2, condition_dim=16).eval()
     x, (text, mask) = torch.randn(2, 8, 6, 6), sentence()
-    kernels = layer.kernels(x, text, mask)
+    kernels = layer.kernels(x, layer.read(text, mask))
     assert kernels.shape == (2, 4, 25, 6, 6)
-    torch.testing.assert_close(layer(x, text, mask), dynamic_conv2d(x, kernels))
+    torch.testing.assert_close(layer(x, layer.read(text, mask)), dynamic_conv2d(x, kernels))
 
 
 def test_group_layout_is_passed_on():
@@ -25,22 +25,33 @@ def test_group_layout_is_passed_on():
     one = LaConv(8, 12, kernel_size=3, groups=4, num_heads=4).eval()
     torch.manual_seed(0)
     other = LaConv(8, 12, kernel_size=3, groups=4, num_heads=4, group_layout="contiguous").eval()
-    assert not torch.allclose(one(x, text, mask), other(x, text, mask))
+    assert not torch.allclose(one(x, one.read(text, mask)), other(x, other.read(text, mask)))
 
 
 def test_the_sentence_changes_the_kernels():
     layer = LaConv(8, 12, kernel_size=3, groups=4).eval()
     x, (text, mask) = torch.randn(2, 8, 6, 6), sentence()
-    assert not torch.allclose(layer.kernels(x, text, mask), layer.kernels(x, text.flip(0), mask), atol=1e-4)
+    assert not torch.allclose(
+        layer.kernels(x, layer.read(text, mask)), layer.kernels(x, layer.read(text.flip(0), mask)), atol=1e-4
+    )
+
+
+def test_one_sentence_serves_a_batch_of_pictures():
+    layer = LaConv(8, 12, kernel_size=3, groups=4, packing=2).eval()
+    x, (text, mask) = torch.randn(3, 8, 6, 6), sentence(batch=1)
+    each = layer(x, layer.read(text.expand(3, -1, -1), mask.expand(3, -1)))
+    torch.testing.assert_close(layer(x, layer.read(text, mask)), each)
+    pooled = LanguageConv(8, 12, kernel_size=3, groups=4).eval()
+    torch.testing.assert_close(pooled(x, text[:, 0]), pooled(x, text[:, 0].expand(3, -1)))
 
 
 def test_kernel_dropout_acts_in_training_only():
     layer = LaConv(8, 12, kernel_size=3, groups=4, attention_dropout=0.0, kernel_dropout=0.5)
     layer.generator.norm.eval()
     x, (text, mask) = torch.randn(2, 8, 6, 6), sentence()
-    assert not torch.equal(layer(x, text, mask), layer(x, text, mask))
+    assert not torch.equal(layer(x, layer.read(text, mask)), layer(x, layer.read(text, mask)))
     layer.eval()
-    assert torch.equal(layer(x, text, mask), layer(x, text, mask))
+    assert torch.equal(layer(x, layer.read(text, mask)), layer(x, layer.read(text, mask)))
 
 
 def test_language_conv_uses_one_kernel_at_every_position():

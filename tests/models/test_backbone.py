@@ -22,6 +22,6 @@ def test_five_maps_for_any_multiple_of_32(changes):
     backbone = Backbone(config, 96).eval()
     words = torch.randn(2, 4, 96)
     sentence = Sentence(words, torch.zeros(2, 4, dtype=torch.bool), words.mean(1))
-    features = backbone(torch.rand(2, 3, 64, 96), sentence)
+    features = backbone(torch.rand(2, 3, 64, 96), backbone.read(sentence))
     sizes = [(2, dim, 64 // 2 ** (i + 1), 96 // 2 ** (i + 1)) for i, dim in enumerate(config.dims)]
     assert [tuple(feature.shape) for feature in features] == sizes

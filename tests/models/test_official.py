@@ -102,9 +102,10 @@ def test_text_backbone_and_neck(case):
     _, model, recorded = case
     images, tokens = inputs()
     with torch.no_grad():
-        sentence = model.encode_text(tokens)
-        features = model.backbone(images, sentence)
+        reading = model.read(tokens)
+        features = model.backbone(images, reading.memories)
         pyramid = model.neck(*features[2:])
+    sentence = reading.sentence
     assert (sentence.mask.numpy() == recorded["lang_mask"][:, 0, 0]).all()
     found = {"lang_feat": sentence.words, "flat_lang_feat": sentence.pooled}
     for prefix, maps in (("feat", features), ("fpn", pyramid)):

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from laconvnet.layers.generator import TextMemory
 from laconvnet.layers.laconv import LaConv, LanguageConv
+
+Memory = TextMemory | Tensor
+"""What a block keeps of sentences: keys and values, or (N, D) where it reads the pooled sentence."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,19 @@ class LaConvBlock(nn.Module):
         self.norm = nn.BatchNorm2d(dim)
         self.mlp = pointwise_mlp(dim, mlp_ratio)
 
-    def forward(self, x: Tensor, sentence: Sentence) -> Tensor:
-        """x (N, dim, H, W) under a sentence; returns (N, dim, H, W)."""
-        if isinstance(self.conv, LanguageConv):
-            if sentence.pooled is None:
-                raise ValueError("a block that reads the pooled sentence needs a text encoder that pools")
-            guided = self.conv(x, sentence.pooled)
-        else:
-            guided = self.conv(x, sentence.words, sentence.mask)
-        x = F.silu(x + self.norm(guided))
+    def read(self, sentence: Sentence) -> Memory:
+        """Take in sentences, before any picture.
+
+        Raises:
+            ValueError: the block reads the pooled sentence and there is none.
+        """
+        if isinstance(self.conv, LaConv):
+            return self.conv.read(sentence.words, sentence.mask)
+        if sentence.pooled is None:
+            raise ValueError("a block that reads the pooled sentence needs a text encoder that pools")
+        return sentence.pooled
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        """x (N, dim, H, W) under sentences that were read, one for each or one for all; returns (N, dim, H, W)."""
+        x = F.silu(x + self.norm(self.conv(x, memory)))
         return F.silu(x + self.mlp(x))

@@ -5,7 +5,8 @@ L words, D width of a word, c width of the condition, m heads.
 """
 
 import math
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,21 @@ from torch import Tensor, nn
 from laconvnet.layers.position import sine_position
 
 Position = Literal["sine", "sine_normalized", "none"]
+
+
+@dataclass(frozen=True)
+class TextMemory:
+    """What a generator keeps of sentences; it depends on no picture, so that one reading serves many pictures.
+
+    Attributes:
+        key: (N, m, L, c/m), divided by the square root of its width; N may be 1 for a batch of pictures.
+        value: (N, m, c/m, L).
+        mask: (N, L) bool, True where the sentence has ended.
+    """
+
+    key: Tensor
+    value: Tensor
+    mask: Tensor
 
 
 class ParameterGenerator(nn.Module):
@@ -48,6 +64,7 @@ class ParameterGenerator(nn.Module):
         self.num_heads = num_heads
         self.dropout = dropout
         self.position = position
+        self._code: Tensor | None = None
         area = packing * packing
         self.query = nn.Conv2d(dim * area, condition_dim, 1)
         self.key = nn.Linear(text_dim, condition_dim)
@@ -55,42 +72,67 @@ class ParameterGenerator(nn.Module):
         self.merge = nn.Conv2d(condition_dim, condition_dim * area, 1)
         self.norm = nn.BatchNorm2d(condition_dim)
 
-    def attention(self, x: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
-        """The affinity matrix A of Eq. 4.
+    def read(self, text: Tensor, text_mask: Tensor) -> TextMemory:
+        """Turn sentences into keys and values.
+
+        Args:
+            text: (N, L, D).
+            text_mask: (N, L) bool, True where the sentence has ended.
+        """
+        sentences, words, _ = text.shape
+        key = self.key(text).view(sentences, words, self.num_heads, -1).transpose(1, 2)
+        value = self.value(text).view(sentences, words, self.num_heads, -1).permute(0, 2, 3, 1)
+        return TextMemory(key / math.sqrt(key.shape[3]), value, text_mask)
+
+    def _position_code(self, x: Tensor) -> Tensor:
+        """The code for maps like x, kept until another size, dtype or device comes."""
+        code = self._code
+        if code is None or code.shape[1:] != x.shape[1:] or code.dtype != x.dtype or code.device != x.device:
+            with torch.inference_mode(False):  # made while predicting, it may be used in training
+                normalize = self.position == "sine_normalized"
+                code = sine_position(*x.shape[1:], normalize=normalize, device=x.device, dtype=x.dtype)
+            self._code = code
+        return code
+
+    def attention(self, x: Tensor, memory: TextMemory) -> Tensor:
+        """The affinity matrix A of Eq. 4, words before positions.
 
         Args:
             x: (N, d, H, W).
-            text: (N, L, D).
-            text_mask: (N, L) bool, True where the sentence has ended.
+            memory: of as many sentences, or of one for all.
 
         Returns:
-            (N, m, P, L); each row sums to 1, padding gets exactly 0.
+            (N, m, L, P); each column sums to 1, padding gets exactly 0.
         """
         if self.position != "none":
-            normalize = self.position == "sine_normalized"
-            code = sine_position(*x.shape[1:], normalize=normalize, device=x.device, dtype=x.dtype)
-            x = x + code
-        query = self.query(F.pixel_unshuffle(x, self.packing)).flatten(2)
-        query = query.unflatten(1, (self.num_heads, -1)).transpose(2, 3)
-        key = self.key(text).unflatten(2, (self.num_heads, -1)).permute(0, 2, 3, 1)
-        scores = query @ key / math.sqrt(key.shape[2])
-        scores = scores.masked_fill(text_mask[:, None, None, :], torch.finfo(scores.dtype).min)
-        return scores.softmax(-1)  # type: ignore[no-any-return]
+            x = x + self._position_code(x)
+        # A 1x1 convolution of pixels packed s x s is an s x s convolution with stride s.
+        weight = self.query.weight.view(-1, x.shape[1], self.packing, self.packing)
+        query = F.conv2d(x, weight, self.query.bias, stride=self.packing)
+        scores = memory.key @ query.reshape(len(x), self.num_heads, -1, query.shape[2] * query.shape[3])
+        scores = scores.masked_fill(memory.mask[:, None, :, None], torch.finfo(scores.dtype).min)
+        return scores.softmax(2)
 
-    def forward(self, x: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, memory: TextMemory) -> Tensor:
         """The condition C of Eq. 3 at full resolution.
 
         Args:
             x: (N, d, H, W), H and W multiples of the packing factor.
-            text: (N, L, D).
-            text_mask: (N, L) bool, True where the sentence has ended.
+            memory: of as many sentences, or of one for all.
 
         Returns:
-            (N, c, H, W), non-negative.
+            (N, c, H, W), non-negative; outside training with the channels of a pixel side by side in memory.
         """
-        height, width = x.shape[2] // self.packing, x.shape[3] // self.packing
-        attention = F.dropout(self.attention(x, text, text_mask), self.dropout, self.training)
-        value = self.value(text).unflatten(2, (self.num_heads, -1)).transpose(1, 2)
-        read = (attention.to(value.dtype) @ value).transpose(2, 3).flatten(1, 2)
-        packed = self.merge(read.unflatten(2, (height, width))).relu()
-        return self.norm(F.pixel_shuffle(packed, self.packing)).relu()  # type: ignore[no-any-return]
+        s, height, width = self.packing, x.shape[2] // self.packing, x.shape[3] // self.packing
+        attention = F.dropout(self.attention(x, memory), self.dropout, self.training)
+        read = (memory.value @ attention.to(memory.value.dtype)).flatten(1, 2)
+        # The merged channels of a token are (c, s, s); as (s, s, c) its pixels unpack in runs of s * c numbers.
+        weight = self.merge.weight.view(-1, s, s, read.shape[1]).permute(3, 1, 2, 0).flatten(1)
+        bias = cast(Tensor, self.merge.bias).view(-1, s, s).permute(1, 2, 0).flatten()
+        packed = torch.baddbmm(bias, read.transpose(1, 2), weight.expand(len(read), -1, -1)).relu_()
+        pixels = packed.view(len(x), height, width, s, s, -1).transpose(2, 3).flatten(3, 4).flatten(1, 2)
+        condition = pixels.permute(0, 3, 1, 2)
+        if self.training:
+            # Over channels that lie side by side PyTorch sums a batch's statistics naively, up to 4e-5 off.
+            condition = condition.contiguous()
+        return self.norm(condition).relu_()  # type: ignore[no-any-return]

@@ -1,9 +1,10 @@
 """LaConv: a convolution whose kernels are generated from the sentence, one for every position (Sec. 3.1)."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from laconvnet.layers.generator import ParameterGenerator, Position
+from laconvnet.layers.generator import ParameterGenerator, Position, TextMemory
 from laconvnet.ops import GroupLayout, dynamic_conv2d
 
 
@@ -59,18 +60,25 @@ class LaConv(nn.Module):
         )
         self.predict = nn.Conv2d(condition_dim, groups * kernel_size**2, 1)
 
-    def kernels(self, x: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
-        """The generated kernels W of Eq. 3: (N, groups, K*K, H, W)."""
-        condition = self.generator(x, text, text_mask)
-        return self.predict(condition).unflatten(1, (self.groups, -1))  # type: ignore[no-any-return]
+    def read(self, text: Tensor, text_mask: Tensor) -> TextMemory:
+        """Take in sentences: text (N, L, text_dim); text_mask (N, L) is True at padding."""
+        return self.generator.read(text, text_mask)
 
-    def forward(self, x: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
-        """Convolve x (N, dim, H, W) under text (N, L, text_dim); text_mask (N, L) is True at padding.
+    def kernels(self, x: Tensor, memory: TextMemory) -> Tensor:
+        """The generated kernels W of Eq. 3: (N, groups, K*K, H, W)."""
+        condition = self.generator(x, memory).flatten(2)
+        weight = self.predict.weight.flatten(1).expand(len(x), -1, -1)
+        # A product of matrices gives each tap one plane, whatever the layout of the condition.
+        kernels = torch.baddbmm(self.predict.bias[:, None], weight, condition)  # type: ignore[index]
+        return kernels.view(len(x), self.groups, -1, *x.shape[2:])
+
+    def forward(self, x: Tensor, memory: TextMemory) -> Tensor:
+        """Convolve x (N, dim, H, W) under sentences that were read: one for each picture, or one for all.
 
         Returns:
             (N, dim, H, W).
         """
-        weight = self.kernels(x, text, text_mask)
+        weight = self.kernels(x, memory)
         dropout = self.kernel_dropout if self.training else 0.0
         return dynamic_conv2d(x.to(weight.dtype), weight, group_layout=self.group_layout, dropout=dropout)
 
@@ -106,7 +114,7 @@ class LanguageConv(nn.Module):
         self.predict = nn.Linear(text_dim, groups * kernel_size**2)
 
     def forward(self, x: Tensor, sentence: Tensor) -> Tensor:
-        """Convolve x (N, dim, H, W) under one sentence vector each, (N, text_dim); returns (N, dim, H, W)."""
+        """Convolve x (N, dim, H, W) under sentence vectors (N, text_dim), or one for all; returns (N, dim, H, W)."""
         weight = F.dropout(self.predict(sentence), self.kernel_dropout, self.training)
-        weight = weight.view(x.shape[0], self.groups, -1, 1, 1).expand(-1, -1, -1, *x.shape[2:])
+        weight = weight.view(len(sentence), self.groups, -1, 1, 1).expand(len(x), -1, -1, *x.shape[2:])
         return dynamic_conv2d(x.to(weight.dtype), weight, group_layout=self.group_layout)

@@ -1,9 +1,11 @@
 """The language-guided backbone: recognition and reasoning in one pass (Sec. 3.2, Tab. 1)."""
 
+from collections.abc import Iterable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from laconvnet.layers import LaConv, LaConvBlock, LanguageConv, Sentence
+from laconvnet.layers import LaConv, LaConvBlock, LanguageConv, Memory, Sentence
 from laconvnet.models.config import BackboneConfig
 
 
@@ -106,11 +108,15 @@ class Stage(nn.Module):
             for kernel_size in config.kernels[stage]
         )
 
-    def forward(self, x: Tensor, sentence: Sentence) -> Tensor:
-        """x under a sentence; half the height and width, except in the first stage."""
+    def read(self, sentence: Sentence) -> tuple[Memory, ...]:
+        """What each block keeps of the sentences."""
+        return tuple(block.read(sentence) for block in self.blocks)  # type: ignore[operator]
+
+    def forward(self, x: Tensor, memories: Iterable[Memory]) -> Tensor:
+        """x under what each block has read; half the height and width, except in the first stage."""
         x = self.downsample(x)
-        for block in self.blocks:
-            x = block(x, sentence)
+        for block, memory in zip(self.blocks, memories, strict=True):
+            x = block(x, memory)
         return x
 
 
@@ -127,19 +133,23 @@ class Backbone(nn.Module):
         self.stem = _stem(config)
         self.stages = nn.ModuleList(Stage(config, stage, text_dim) for stage in range(5))
 
-    def forward(self, images: Tensor, sentence: Sentence) -> list[Tensor]:
-        """Read pictures under their sentences.
+    def read(self, sentence: Sentence) -> tuple[tuple[Memory, ...], ...]:
+        """What each block of each stage keeps of the sentences."""
+        return tuple(stage.read(sentence) for stage in self.stages)  # type: ignore[operator]
+
+    def forward(self, images: Tensor, memories: tuple[tuple[Memory, ...], ...]) -> list[Tensor]:
+        """Look at pictures under sentences that were read.
 
         Args:
             images: (N, 3, H, W), H and W multiples of 32, values in [0, 1].
-            sentence: of the same batch.
+            memories: by `read`, of as many sentences, or of one for all pictures.
 
         Returns:
             Five maps, (N, dims[i], H / 2**(i+1), W / 2**(i+1)).
         """
         features = [self.stem(images)]
-        for stage in self.stages:
-            features.append(stage(features[-1], sentence))
+        for stage, read in zip(self.stages, memories, strict=True):
+            features.append(stage(features[-1], read))
         return features[1:]
 
 

@@ -1,16 +1,30 @@
 """LaConvNet: text encoder, language-guided backbone, neck, heads."""
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 from laconvnet.language.encoder import TextEncoder
-from laconvnet.layers import Sentence
+from laconvnet.layers import Memory, Sentence
 from laconvnet.models.backbone import Backbone
 from laconvnet.models.config import ModelConfig
 from laconvnet.models.heads import BoxHead, MaskHead
 from laconvnet.models.neck import PathAggregation, TopDown
 from laconvnet.models.presets import resolve_config
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Everything the network takes from sentences; pictures may follow, any number of times.
+
+    Attributes:
+        sentence: the encoded text.
+        memories: what each block of each stage keeps of it.
+    """
+
+    sentence: Sentence
+    memories: tuple[tuple[Memory, ...], ...]
 
 
 class LaConvNet(nn.Module):
@@ -55,10 +69,11 @@ class LaConvNet(nn.Module):
             for unread in (self.neck.down8, self.neck.mix16, self.neck.down16, self.neck.mix32):
                 unread.requires_grad_(False)
 
-    def encode_text(self, tokens: Tensor) -> Sentence:
-        """Encode token ids (N, L) int64, 0 = padding after the words."""
+    def read(self, tokens: Tensor) -> Reading:
+        """Take in sentences: token ids (N, L) int64, 0 = padding after the words."""
         words, mask, pooled = self.text(tokens)
-        return Sentence(words, mask, pooled)
+        sentence = Sentence(words, mask, pooled)
+        return Reading(sentence, self.backbone.read(sentence))
 
     def forward(self, images: Tensor, tokens: Tensor) -> dict[str, Tensor]:
         """Look at pictures under sentences.
@@ -74,9 +89,13 @@ class LaConvNet(nn.Module):
         Raises:
             ValueError: height or width is not a multiple of 32.
         """
+        return self.look(images, self.read(tokens))
+
+    def look(self, images: Tensor, reading: Reading) -> dict[str, Tensor]:
+        """`forward` with sentences that were read before: as many as pictures, or one for all of them."""
         if images.shape[2] % 32 or images.shape[3] % 32:
             raise ValueError(f"images are {tuple(images.shape)}; height and width must be multiples of 32")
-        features = self.backbone(images, self.encode_text(tokens))
+        features = self.backbone(images, reading.memories)
         pyramid = self.neck(*features[2:])
         outputs = {}
         if "rec" in self.heads:
