@@ -18,7 +18,7 @@ from laconvnet.scenes import WORLDS, SceneSource
 
 COMMANDS = [
     "data convert", "data generate", "data validate", "data stats", "data show", "train", "eval", "predict",
-    "import-official", "bench model", "doctor", "demo",
+    "import-official", "bench op", "bench model", "bench train", "bench data", "doctor", "demo",
 ]  # fmt: skip
 
 
@@ -117,15 +117,49 @@ def test_train_resume_and_refusal(world, tmp_path):
     assert json.loads((tmp_path / "run" / "results.json").read_text())["step"] == 3
 
 
+SMALL = ("--size", 64, "--repeats", 2, "--threads", 1, "--no-plot")
+
+
+def test_bench_op(tmp_path):
+    out = tmp_path / "results" / "machine"
+    options = ("--preset", "n", "--stage", "4,5", "--batch", "1,2", "--backend", "shifted", "--dtype", "bfloat16")
+    output = run("bench", "op", *SMALL, *options, "--out", out)
+    assert "limits: matmul_gflops" in output and "static depthwise" in output and "threads: 1" in output
+    assert sorted(path.name for path in out.iterdir()) == ["op.csv", "op.json"]
+    rows = json.loads((out / "op.json").read_text())["rows"]
+    assert len(rows) == 2 * 2 * 2 * 5 and {row["dtype"] for row in rows} == {"bfloat16"}
+
+
 def test_bench_model():
-    result = json.loads(run("bench", "model", "n", "--size", 64, "--repeats", 2))
-    assert result["parameters"] - result["parameters_without_embedding"] == 10000 * 100
-    assert result["latency_ms"]["low"] <= result["latency_ms"]["median"] <= result["latency_ms"]["high"]
+    result = json.loads(run("bench", "model", "n", *SMALL, "--vocabulary-size", 50, "--json"))
+    (row,) = result["rows"]
+    assert row["parameters"] - row["parameters_without_embedding"] == 50 * 100
+    assert row["low_ms"] <= row["median_ms"] <= row["high_ms"] and row["times_faster"] == 1
+    assert 0 < row["memory_before_mib"] <= row["peak_memory_mib"]
+    assert result["machine"]["threads"] == "1"
+
+
+def test_bench_growth(monkeypatch):
+    monkeypatch.setattr("laconvnet.bench.growth.AXES", {"words": (1, 2)})
+    output = run("bench", "model", "n", *SMALL, "--growth")
+    assert "exponent" in output
+
+
+def test_bench_train():
+    output = run("bench", "train", "n", *SMALL, "--batch", 2, "--vocabulary-size", 50, "--no-memory")
+    assert "sentences per second" in output and "peak" not in output
+
+
+def test_bench_data(world, tmp_path):
+    options = ("--size", 64, "--repeats", 2, "--pictures", 2, "--out", tmp_path)
+    assert "with random changes" in run("bench", "data", world, *options)
+    assert (tmp_path / "data.csv").is_file()
 
 
 def test_doctor_names_the_backend():
     text = run("doctor")
-    assert "-> shifted" in text and f"torch: {torch.__version__}" in text
+    assert "dynamic_conv2d on cpu, float32:" in text and "native kernels: " in text
+    assert f"torch: {torch.__version__}" in text
 
 
 @pytest.mark.parametrize(
@@ -142,6 +176,12 @@ def test_doctor_names_the_backend():
         (["data", "generate", "o", "--family", "sum"], 1, "families of scenes: unknown ['sum']; allowed are count"),
         (["data", "generate", "o", "--world", "mars"], 1, "--world must be one of clevr, cogent_a"),
         (["bench", "model", "xl"], 1, "error: unknown preset 'xl'; allowed: s, b"),
+        (["bench", "op", "--stage", "6"], 1, "error: stages are 1 to 5, got [6]"),
+        (["bench", "op", "--batch", "1;8"], 2, "--batch needs numbers of at least 1, such as 1,8; got '1;8'"),
+        (["bench", "model", "n", "--growth", "--batch", "1,2"], 2, "--growth starts from one --batch and --dtype"),
+        (["bench", "model", "n", "--against", "yolo"], 1, "error: against names ['yolo']; allowed: vilt, resnet50"),
+        (["bench", "train", "n", "--dtype", "float16"], 1, "error: a training step runs in float32 or bfloat16"),
+        (["bench", "data", "nowhere"], 1, "nowhere"),
         (["eval"], 2, "Missing option"),
     ],
 )

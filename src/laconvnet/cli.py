@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from laconvnet.bench.commands import app as bench_app
+
 app = typer.Typer(
     name="laconvnet",
     help="One compact network that reads the sentence from its first pixel on: point at what is named.",
@@ -19,7 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 data_app = typer.Typer(help="Convert, check, count and look at datasets.", no_args_is_help=True)
-bench_app = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(bench_app, name="bench")
 
@@ -272,25 +273,6 @@ def import_official(
 
     convert(checkpoint, annotations, out, variant=variant, task=task)  # type: ignore[arg-type]
     typer.echo(f"wrote {out}")
-
-
-@bench_app.command("model")
-def bench_model(
-    preset: Annotated[str, typer.Argument(help="n, t, s, b, s_paper or b_paper.")] = "s",
-    task: Annotated[list[str] | None, typer.Option(help="Heads: rec, res.")] = None,
-    size: Annotated[int, typer.Option(help="Side of the picture, a multiple of 32.")] = 416,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures together.")] = 1,
-    words: Annotated[int, typer.Option(min=1, help="Words per sentence.")] = 15,
-    vocabulary_size: Annotated[int, typer.Option(min=2, help="Rows of the word-vector table.")] = 10000,
-    repeats: Annotated[int, typer.Option(min=2, help="Timed runs.")] = 10,
-    device: Device = "cpu",
-) -> None:
-    """Parameters, multiply-accumulates, latency and peak memory of a preset, with fresh weights."""
-    from laconvnet.bench import bench_model as run
-    from laconvnet.models import build_model
-
-    network = build_model(preset, tuple(task or ["rec"]), vocabulary=range(vocabulary_size))
-    _print_json(run(network, size=size, batch_size=batch_size, words=words, device=device, repeats=repeats))
 
 
 @app.command()

@@ -24,3 +24,20 @@ def test_a_spread_needs_repeats():
 
 def test_the_machine_is_described():
     assert {"cpu", "threads", "python", "torch"} <= set(describe_machine())
+
+
+def test_a_fast_contender_is_called_until_its_turn_is_over(monkeypatch):
+    calls, clock = [], iter(range(0, 10**6))
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock) / 128)
+    times = compare({"a": lambda: calls.append("a")}, repeats=2, warmup=0)
+    assert len(calls) == 2 * 3 and times["a"].median == 7.8125
+
+
+def test_a_turn_leaves_out_its_first_call():
+    durations = iter([9.0, 3.0, 3.0, 3.0, 3.0])
+    assert timing._turn(lambda: None, lambda _: next(durations)) == 3.0
+    assert timing._turn(lambda: None, lambda _: 1e3) == 1e3
+
+
+def test_a_row_names_median_and_quartiles():
+    assert timing.Timing(2.0, 1.0, 3.00001, 5).row() == {"median_ms": 2.0, "low_ms": 1.0, "high_ms": 3.0}

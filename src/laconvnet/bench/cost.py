@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,21 +44,34 @@ def measure_cost(model: LaConvNet, size: int, words: int = 15) -> Cost:
     """
     with torch.device("meta"):
         shadow = LaConvNet(model.config).eval()
+        images, tokens = torch.zeros(1, 3, size, size), torch.ones(1, words, dtype=torch.int64)
+    return count(shadow, lambda: shadow(images, tokens), embedding=model.text.embedding.weight)
+
+
+def count(model: nn.Module, run: Callable[[], object], *, embedding: Tensor | None = None) -> Cost:
+    """Count what one run of a network does.
+
+    Args:
+        model: the network, best on the meta device: elsewhere some kernels are not seen.
+        run: runs it once, on one picture.
+        embedding: its word-vector table, if it has one.
+
+    Returns:
+        The counts.
+    """
     norm_elements: list[int] = []
 
-    def count(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+    def note(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
         norm_elements.append(output.numel())
 
-    for module in shadow.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.register_forward_hook(count)
-    images = torch.zeros(1, 3, size, size, device="meta")
-    tokens = torch.ones(1, words, dtype=torch.int64, device="meta")
+    hooks = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        shadow(images, tokens)
+        run()
+    for hook in hooks:
+        hook.remove()
     return Cost(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        embedding_parameters=model.text.embedding.weight.numel(),
+        embedding_parameters=0 if embedding is None else embedding.numel(),
         macs=counter.get_total_flops() // 2,
         norm_operations=2 * sum(norm_elements),
     )

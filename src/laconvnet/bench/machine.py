@@ -1,12 +1,16 @@
-"""The machine and versions that a measurement belongs to."""
+"""The machine and versions that a measurement belongs to, and how it is set for one."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def _cpu_name() -> str:
@@ -31,3 +35,25 @@ def describe_machine() -> dict[str, str]:
     if torch.cuda.is_available():
         described["gpu"] = torch.cuda.get_device_name()
     return described
+
+
+@contextmanager
+def use_threads(count: int | None) -> Iterator[None]:
+    """Run a ``with`` block on this many CPU threads of PyTorch; None leaves their number alone."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def named_dtype(name: str) -> torch.dtype:
+    """The number format of a name.
+
+    Raises:
+        ValueError: it is none that is measured; the message lists those.
+    """
+    if name not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {name!r}")
+    return DTYPES[name]

@@ -1,0 +1,57 @@
+"""The benchmark of a training step."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from laconvnet.bench import Load, Memory, ParityError, bench_train, train
+from laconvnet.bench.train import TrainingStep
+from laconvnet.ops import BACKENDS
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(
+        train, "measure_memory", lambda step: Memory(300.0, 900.0 if step.backend == "reference" else 450.0)
+    )
+
+
+def bench(**settings):
+    return bench_train("n", **{"size": 64, "batches": (2,), "vocabulary_size": 50, "repeats": 2, **settings})
+
+
+def test_rows():
+    rows = bench(backends=("shifted", "reference"), dtypes=("float32", "bfloat16")).rows
+    assert [row["contender"] for row in rows] == [
+        "n shifted", "n reference", "n shifted bfloat16", "n reference bfloat16",
+    ]  # fmt: skip
+    assert rows[0]["share_of_memory"] == 0.5 and rows[1]["times_faster"] == 1
+    assert rows[0]["sentences_per_second"] == pytest.approx(2e3 / rows[0]["median_ms"], rel=1e-3)
+
+
+def test_a_step_learns(monkeypatch):
+    step = TrainingStep("n", Load(size=64, batch=2), vocabulary_size=50)
+    network = step._network.network()
+    monkeypatch.setattr(torch.nn.Module, "to", lambda self, *_: self)
+    monkeypatch.setattr(type(step._network), "network", lambda self: network)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    step.build()()
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert {"heads.rec", "backbone.stem", "text.rnn"} <= {".".join(name.split(".")[:2]) for name in changed}
+    assert "text.embedding.weight" not in changed
+
+
+def test_a_backend_with_a_wrong_gradient_is_not_timed(monkeypatch):
+    right = BACKENDS["shifted"]
+    wrong = replace(right, grad_weight=lambda *arguments: 1.1 * right.grad_weight(*arguments))
+    monkeypatch.setitem(BACKENDS, "shifted", wrong)
+    with pytest.raises(
+        ParityError, match=r"shifted is not timed at batch 2, .* float32: its gradient of weight differs"
+    ):
+        bench(backends=("shifted",))
+
+
+def test_number_formats_that_need_more_are_refused():
+    with pytest.raises(ValueError, match="float16 needs its loss scaled"):
+        bench(dtypes=("float16",))
