@@ -47,14 +47,40 @@ def test_answers_are_in_the_pixels_of_the_picture(resize):
     constant = torch.zeros(1, 5, 2, 2)
     constant[0, :2, 0, 0], constant[0, 4, 0, 0] = 1.0, 5.0  # centre (32, 32), 32 x 32, of 64 x 64
 
-    class Fixed(torch.nn.Module):
-        def forward(self, images, tokens):
+    class Fixed:
+        def read(self, tokens):
+            return tokens
+
+        def look(self, images, reading):
             return {"rec": constant.expand(len(images), -1, -1, -1)}
 
     answer.model = Fixed()
     (answer_,) = answer(picture(200, 100), "red")
     expected = (50, 0, 150, 100) if resize == "letterbox" else (50, 25, 150, 75)
     assert answer_.box == pytest.approx(expected, abs=0.01)
+
+
+def test_a_sentence_is_read_once_for_many_pictures(monkeypatch):
+    answer, lengths = predictor(), []
+    read = answer.model.read
+    monkeypatch.setattr(answer.model, "read", lambda tokens: lengths.append(len(tokens)) or read(tokens))
+    pictures = [picture(50, 40, seed) for seed in range(3)]
+    together = answer(pictures, ["the red circle"] * 3)
+    again = [answer(one, "the red circle")[0] for one in pictures]
+    assert lengths == [1]
+    for one, other in zip(together, again, strict=True):
+        assert one.box == pytest.approx(other.box, abs=1e-3)
+    answer(pictures[:2], ["red", "left"])
+    assert lengths == [1, 2]
+
+
+def test_half_precision_answers_nearly_the_same():
+    torch.manual_seed(0)
+    exact = predictor()
+    torch.manual_seed(0)
+    half = predictor(dtype=torch.bfloat16)
+    one, other = (answer(picture(50, 40), "the red circle")[0] for answer in (exact, half))
+    assert other.score == pytest.approx(one.score, abs=0.02)
 
 
 def test_masks_have_the_size_of_the_picture():
@@ -115,9 +141,12 @@ def test_numbers_of_pictures_and_sentences_must_agree():
 
 
 def test_a_folder_answers_like_the_network_it_was_saved_from(tmp_path):
-    answer = predictor()
+    network = build_model("n", vocabulary=VOCABULARY)
     preprocess = Preprocess(size=64, resize="letterbox", max_length=6)
-    save_checkpoint(tmp_path / "m", answer.model, vocabulary=VOCABULARY, preprocess=preprocess, card="")
+    answer = Predictor(network, VOCABULARY, preprocess)
+    save_checkpoint(tmp_path / "m", network, vocabulary=VOCABULARY, preprocess=preprocess, card="")
+    with pytest.raises(ValueError, match="made ready for predicting; save the one it was made from"):
+        save_checkpoint(tmp_path / "n", answer.model, vocabulary=VOCABULARY, preprocess=preprocess, card="")
     loaded = Predictor.from_pretrained(tmp_path / "m")
     assert loaded(picture(50, 40), "the red circle") == answer(picture(50, 40), "the red circle")
 

@@ -17,7 +17,7 @@ from laconvnet.data import Sample, read_image, resize_to_input
 from laconvnet.data.drawing import annotate
 from laconvnet.data.images import UInt8Array, to_rgb
 from laconvnet.language import Vocabulary
-from laconvnet.models import LaConvNet, Preprocess, load_checkpoint
+from laconvnet.models import LaConvNet, Preprocess, Reading, load_checkpoint, prepare_for_inference
 from laconvnet.tasks import best_boxes, to_record_frame
 
 Picture = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
@@ -91,11 +91,13 @@ class Predictor:
     """A network with its vocabulary and preprocessing, ready for pictures of any size.
 
     Args:
-        model: the network.
+        model: the network; a copy is made ready for predicting, see `models.prepare_for_inference`.
         vocabulary: the words its ids stand for.
         preprocess: how pictures and sentences reach it.
         device: where to run it.
         batch_size: pairs that go through the network together.
+        dtype: bfloat16 is about twice as fast on CPUs and GPUs that have it, and moves boxes a little.
+        compile: one compiled graph per batch and picture size; pays off after many calls.
     """
 
     def __init__(
@@ -106,12 +108,15 @@ class Predictor:
         *,
         device: str | torch.device = "cpu",
         batch_size: int = 16,
+        dtype: torch.dtype = torch.float32,
+        compile: bool | dict[str, Any] = False,
     ):
         self.device = torch.device(device)
-        self.model = model.to(self.device).eval()
+        self.model = prepare_for_inference(model.to(self.device), dtype=dtype, compile=compile)
         self.vocabulary = vocabulary
         self.preprocess = preprocess
         self.batch_size = batch_size
+        self._last_read: tuple[tuple[str, ...], Reading] | None = None
 
     @classmethod
     def from_pretrained(cls, path: str | os.PathLike[str], **options: Any) -> Predictor:
@@ -119,7 +124,7 @@ class Predictor:
 
         Args:
             path: the folder, such as the ``final/`` of a training run.
-            **options: ``device`` and ``batch_size``.
+            **options: ``device``, ``batch_size``, ``dtype`` and ``compile``.
 
         Returns:
             The predictor.
@@ -136,10 +141,17 @@ class Predictor:
             if unread := self.vocabulary.unread(text, limit) if limit else []:
                 warnings.warn(
                     f"this network reads {limit} words; {len(unread)} more of {text[:40]!r}... are not read",
-                    stacklevel=4,
+                    stacklevel=5,
                 )
             rows.append(torch.tensor(self.vocabulary.encode(text, max_length=limit)))
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+
+    def _read(self, texts: Sequence[str]) -> Reading:
+        """Encode sentences; one for all pictures only once, and those of the last call not again."""
+        wanted = (texts[0],) if len(set(texts)) == 1 else tuple(texts)
+        if self._last_read is None or self._last_read[0] != wanted:
+            self._last_read = wanted, self.model.read(self._tokens(wanted).to(self.device))
+        return self._last_read[1]
 
     def __call__(self, pictures: Picture | Sequence[Picture], texts: str | Sequence[str]) -> list[Prediction]:
         """Answer sentences about pictures.
@@ -170,14 +182,14 @@ class Predictor:
 
     @torch.inference_mode()
     def _predict(self, pictures: Sequence[UInt8Array], texts: Sequence[str]) -> list[Prediction]:
-        tokens = self._tokens(texts).to(self.device)
+        reading = self._read(texts)
         no_boxes = np.zeros((0, 4), np.float32)
         samples = [
             resize_to_input(Sample(picture, no_boxes, text), self.preprocess.size, self.preprocess.resize)
             for picture, text in zip(pictures, texts, strict=True)
         ]
         images = torch.from_numpy(np.stack([sample.image for sample in samples])).to(self.device)
-        outputs = self.model(images.permute(0, 3, 1, 2).float() / 255, tokens)
+        outputs = self.model.look(images.permute(0, 3, 1, 2).float() / 255, reading)
         frames = torch.tensor([sample.frame for sample in samples])
         boxes, scores = self._boxes(outputs, frames, pictures)
         masks = self._masks(outputs, frames, pictures)

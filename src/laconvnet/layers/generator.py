@@ -80,6 +80,7 @@ class ParameterGenerator(nn.Module):
             text_mask: (N, L) bool, True where the sentence has ended.
         """
         sentences, words, _ = text.shape
+        text = text.to(self.key.weight.dtype)
         key = self.key(text).view(sentences, words, self.num_heads, -1).transpose(1, 2)
         value = self.value(text).view(sentences, words, self.num_heads, -1).permute(0, 2, 3, 1)
         return TextMemory(key / math.sqrt(key.shape[3]), value, text_mask)

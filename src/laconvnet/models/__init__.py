@@ -2,7 +2,8 @@
 
 from laconvnet.models.checkpoint import load_checkpoint, save_checkpoint
 from laconvnet.models.config import ModelConfig, Preprocess
-from laconvnet.models.network import LaConvNet, build_model
+from laconvnet.models.inference import prepare_for_inference
+from laconvnet.models.network import LaConvNet, Reading, build_model
 from laconvnet.models.official import load_official
 from laconvnet.models.presets import PRESETS, resolve_config
 
@@ -11,9 +12,11 @@ __all__ = [
     "LaConvNet",
     "ModelConfig",
     "Preprocess",
+    "Reading",
     "build_model",
     "load_checkpoint",
     "load_official",
+    "prepare_for_inference",
     "resolve_config",
     "save_checkpoint",
 ]

@@ -60,6 +60,8 @@ def save_checkpoint(
         raise ValueError(
             f"the vocabulary has {len(vocabulary)} ids and the network {model.config.vocabulary_size} word vectors"
         )
+    if model.state_dict().keys() != _skeleton(model.config).state_dict().keys():
+        raise ValueError("this network was made ready for predicting; save the one it was made from")
     target = Path(folder)
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -76,6 +78,12 @@ def save_checkpoint(
         replace_folder(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _skeleton(config: ModelConfig) -> LaConvNet:
+    """A network without memory for its weights."""
+    with torch.device("meta"):
+        return LaConvNet(config)
 
 
 def replace_folder(partial: Path, target: Path) -> None:
@@ -154,8 +162,7 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[LaConvNet, Vocabula
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder; a checkpoint is a folder with {CONFIG} and {WEIGHTS}")
     config = _read_model(root / CONFIG, ModelConfig)
-    with torch.device("meta"):
-        model = LaConvNet(config)
+    model = _skeleton(config)
     weights = _read_weights(root)
     expected = model.state_dict()
     missing = sorted(expected.keys() - weights.keys())

@@ -26,7 +26,7 @@ class BoxHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_dim, h, w) to (N, 5, h, w): offsets x, y and log sizes w, h in strides, objectness logit."""
-        x = self.convs(self.stem(x))
+        x = self.convs(self.stem(x)).to(self.box.weight.dtype)
         return torch.cat([self.box(x), self.objectness(x)], 1)
 
 
@@ -52,5 +52,6 @@ class MaskHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_dim, h, w) at stride 8 to logits (N, 1, 8h, 8w) in input pixels."""
         whole = self.whole(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
-        logits = self.out(torch.cat([branch(x) for branch in self.local] + [whole], 1))
+        seen = torch.cat([branch(x) for branch in self.local] + [whole], 1)
+        logits = self.out(seen.to(self.out.weight.dtype))
         return F.interpolate(logits, scale_factor=8.0, mode="bilinear", align_corners=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from laconvnet.language.encoder import TextEncoder
@@ -69,6 +70,11 @@ class LaConvNet(nn.Module):
             for unread in (self.neck.down8, self.neck.mix16, self.neck.down16, self.neck.mix32):
                 unread.requires_grad_(False)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the feature maps."""
+        return next(self.neck.parameters()).dtype
+
     def read(self, tokens: Tensor) -> Reading:
         """Take in sentences: token ids (N, L) int64, 0 = padding after the words."""
         words, mask, pooled = self.text(tokens)
@@ -95,7 +101,7 @@ class LaConvNet(nn.Module):
         """`forward` with sentences that were read before: as many as pictures, or one for all of them."""
         if images.shape[2] % 32 or images.shape[3] % 32:
             raise ValueError(f"images are {tuple(images.shape)}; height and width must be multiples of 32")
-        features = self.backbone(images, reading.memories)
+        features = self.backbone(images.to(self.dtype), reading.memories)
         pyramid = self.neck(*features[2:])
         outputs = {}
         if "rec" in self.heads:
