@@ -77,6 +77,9 @@ def bench_model(
     vocabulary_size: VocabularySize = 10000,
     dtype: Dtype = "float32",
     backend: Backends = "default",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Also time what torch.compile makes of it; takes a minute.")
+    ] = False,
     against: Annotated[str | None, typer.Option(metavar="NAME,NAME", help="Others: vilt, resnet50.")] = None,
     growth: Annotated[
         bool, typer.Option("--growth", help="Instead: how time grows with pixels, batch, words.")
@@ -102,11 +105,13 @@ def bench_model(
         "progress": True,
     }
     if growth:
-        if against or len(batches) > 1 or len(dtypes) > 1:
-            raise typer.BadParameter("--growth starts from one --batch and --dtype, and takes no --against")
+        if against or compiled or len(batches) > 1 or len(dtypes) > 1:
+            raise typer.BadParameter(
+                "--growth starts from one --batch and --dtype, and takes no --against or --compile"
+            )
         load = bench.Load(size, batches[0], words, dtypes[0], device)
         return _measure(lambda: bench.bench_growth(preset, load=load, **common), out, plot, as_json)
-    common |= {"batches": batches, "dtypes": dtypes, "against": _names(against), "memory": memory}
+    common |= {"batches": batches, "dtypes": dtypes, "compiled": compiled, "against": _names(against), "memory": memory}
     _measure(lambda: bench.bench_model(preset, size=size, words=words, device=device, **common), *(out, plot, as_json))
 
 

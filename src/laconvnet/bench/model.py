@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ COLUMNS = (
         "gflops",
         "share_of_matmul",
         "matmul_gflops",
+        "first_call_s",
         "memory_before_mib",
         "peak_memory_mib",
     ),
@@ -47,6 +49,7 @@ def bench_model(
     vocabulary_size: int = 10_000,
     dtypes: Sequence[str] = ("float32",),
     backends: Sequence[str] = (DEFAULT,),
+    compiled: bool = False,
     against: Sequence[str] = (),
     device: str = "cpu",
     threads: int | None = None,
@@ -65,6 +68,7 @@ def bench_model(
         vocabulary_size: rows of the word-vector table.
         dtypes: "float32", "bfloat16", "float16".
         backends: of the operator, by name; "default" is its own choice.
+        compiled: also with what `torch.compile` makes of it; the report says how long its first call took.
         against: keys of `OTHERS`.
         device: where to run.
         threads: CPU threads; None leaves PyTorch's.
@@ -90,7 +94,11 @@ def bench_model(
             contenders: dict[str, Network] = {}
             for dtype in dtypes:
                 load = Load(size, batch, words, dtype, device)
-                own = [LaConvNetwork(preset, load, tasks, vocabulary_size, backend) for backend in backends]
+                own = [
+                    LaConvNetwork(preset, load, tasks, vocabulary_size, backend, is_compiled)
+                    for backend in backends
+                    for is_compiled in ((False, True) if compiled else (False,))
+                ]
                 check_backends(backends, preset, size=size, batch=batch, dtype=dtype, device=device, pass_=PASSES[0])
                 for network in [*own, *(OTHERS[name](load) for name in against)]:
                     contenders[network.name if dtype == "float32" else f"{network.name} {dtype}"] = network
@@ -111,14 +119,25 @@ def _bench_batch(
     # Before anything is built here: on a GPU both share the memory.
     peaks = {name: measure_memory(network).row() if memory else {} for name, network in contenders.items()}
     runs = {name: network.build() for name, network in contenders.items()}
+    first_calls = {name: _seconds(run) for name, run in runs.items()}
     products = {f"matrix product {dtype}": limit.run for dtype, limit in limits.items()}
     times = compare({**runs, **products}, repeats=repeats)
     best = {dtype: limit.rate(times[f"matrix product {dtype}"]) for dtype, limit in limits.items()}
     baseline = times[baseline_of(contenders)]
     return [
-        {**_row(name, network, times[name], baseline, best[network.load.dtype]), **peaks[name]}
+        {
+            **_row(name, network, times[name], baseline, best[network.load.dtype]),
+            "first_call_s": round(first_calls[name], 1),
+            **peaks[name],
+        }
         for name, network in contenders.items()
     ]
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
 
 
 def baseline_of(contenders: Mapping[str, object]) -> str:
@@ -127,9 +146,9 @@ def baseline_of(contenders: Mapping[str, object]) -> str:
     return next(references, next(iter(contenders)))
 
 
-def _row(name: str, network: Network, time: Timing, baseline: Timing, best: float) -> Row:
+def _row(name: str, network: Network, timing: Timing, baseline: Timing, best: float) -> Row:
     load, cost = network.load, network.cost()
-    gflops = 2e-6 * cost.macs * load.batch / time.median
+    gflops = 2e-6 * cost.macs * load.batch / timing.median
     return {
         "batch": load.batch,
         "contender": name,
@@ -139,9 +158,9 @@ def _row(name: str, network: Network, time: Timing, baseline: Timing, best: floa
         "parameters": cost.parameters,
         "parameters_without_embedding": cost.parameters - cost.embedding_parameters,
         "gmacs": round(cost.macs / 1e9, 4),
-        **time.row(),
-        "times_faster": round(baseline.median / time.median, 2),
-        "pictures_per_second": round(1e3 * load.batch / time.median, 2),
+        **timing.row(),
+        "times_faster": round(baseline.median / timing.median, 2),
+        "pictures_per_second": round(1e3 * load.batch / timing.median, 2),
         "gflops": round(gflops, 2),
         "share_of_matmul": round(gflops / best, 3),
         "matmul_gflops": round(best, 1),

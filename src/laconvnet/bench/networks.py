@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from laconvnet.bench.cost import Cost, measure_cost
 from laconvnet.bench.machine import named_dtype
 from laconvnet.bench.operator_case import DEFAULT, on_backend
-from laconvnet.models import LaConvNet, build_model
+from laconvnet.models import LaConvNet, build_model, prepare_for_inference
 from laconvnet.ops.backends import select_backend
 
 
@@ -25,7 +25,7 @@ class Load:
         size: side of the square pictures, a multiple of 32.
         batch: pictures together.
         words: words per sentence.
-        dtype: "float32", "bfloat16" or "float16"; the last two by autocast.
+        dtype: "float32", "bfloat16" or "float16".
         device: where.
     """
 
@@ -104,6 +104,7 @@ class LaConvNetwork:
         tasks: its heads.
         vocabulary_size: rows of its word-vector table.
         backend: of the operator, by name, or `DEFAULT`.
+        compiled: by `torch.compile`.
     """
 
     preset: str
@@ -111,11 +112,13 @@ class LaConvNetwork:
     tasks: tuple[str, ...] = ("rec",)
     vocabulary_size: int = 10_000
     backend: str = DEFAULT
+    compiled: bool = False
 
     @property
     def name(self) -> str:
-        """Preset, and the backend that runs."""
-        return f"{self.preset} {chosen_backend(self.backend, self.load.dtype, self.load.device)}"
+        """Preset, the backend that runs, and whether it is compiled."""
+        backend = chosen_backend(self.backend, self.load.dtype, self.load.device)
+        return f"{self.preset} {backend}{' compiled' if self.compiled else ''}"
 
     @property
     def device(self) -> str:
@@ -130,11 +133,11 @@ class LaConvNetwork:
 
     def build(self) -> Callable[[], dict[str, Tensor]]:
         """Fresh weights and inputs; the function is one forward pass for inference."""
-        network = self.network().eval()
+        network = prepare_for_inference(self.network(), dtype=named_dtype(self.load.dtype), compile=self.compiled)
         images, tokens = self.load.inputs(self.vocabulary_size)
 
         def forward() -> dict[str, Tensor]:
-            with torch.inference_mode(), self.load.autocast(), on_backend(self.backend):
+            with torch.inference_mode(), on_backend(self.backend):
                 outputs: dict[str, Tensor] = network(images, tokens)
                 return outputs
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from laconvnet.bench.timing import Function, Timing
+from laconvnet.ops.native import library
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,13 @@ def copy_limit(device: torch.device, mib: int | None = None) -> Limit:
     return Limit("copy_gbytes", lambda: target.copy_(source), 2 * source.nbytes)
 
 
-def fma_load_limit(device: torch.device) -> Limit | None:
-    """Multiply-adds that each load one operand from the first-level cache, the operator's own limit on a CPU.
+def fma_load_limit(device: torch.device, rounds: int = 400_000) -> Limit | None:
+    """Multiply-adds that each load one operand from the first-level cache, on all threads; None without the library.
 
-    The place for a native function, on all threads of PyTorch, to return as
-    ``Limit("fma_load_gflops", run, operations)``: nothing in PyTorch keeps to registers and that cache.
+    What a convolution that reads its picture anew for every tap cannot pass.
     """
-    return None
+    if device.type != "cpu" or isinstance(library.load(), str):
+        return None
+    threads = torch.get_num_threads()
+    amount = library.multiply_add_loads(threads, rounds)
+    return Limit("fma_load_gflops", lambda: library.multiply_add_loads(threads, rounds), amount)

@@ -61,6 +61,12 @@ def test_an_instruction_set_can_be_asked_for(monkeypatch):
         library.describe()
 
 
+@pytest.mark.skipif(not BUILT, reason="native: not built")
+def test_the_limit_counts_what_every_thread_does():
+    one = library.multiply_add_loads(threads=1, rounds=100)
+    assert one >= 2 * 16 * 4 * 100 and library.multiply_add_loads(threads=2, rounds=200) == 4 * one
+
+
 @pytest.mark.parametrize(
     ("x", "kernel_size", "reason"),
     [

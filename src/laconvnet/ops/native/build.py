@@ -1,6 +1,6 @@
 """Compile the CPU kernels: one shared library beside this file. Needs nothing but Python and a C++17 compiler.
 
-    python -m laconvnet.ops.native.build
+    python src/laconvnet/ops/native/build.py
 
 Installing laconvnet runs it too. Without a compiler, or with ``LACONVNET_SKIP_NATIVE=1``, laconvnet is installed
 without the library, and `laconvnet doctor` says why.
@@ -25,7 +25,7 @@ NOT_BUILT = HERE / "not_built.txt"
 SKIP_VARIABLE = "LACONVNET_SKIP_NATIVE"
 FLAGS = ("-O3", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=fast", "-pthread", "-Wall")
 
-# The kernels are compiled once per instruction set; which one runs is decided on the machine that runs them.
+# Kernels are compiled once per instruction set; which one runs is decided on the machine that runs them.
 CAPABILITIES: dict[str, tuple[str, ...]] = {"baseline": ()}
 if platform.machine().lower() in ("x86_64", "amd64"):
     CAPABILITIES |= {
@@ -52,10 +52,11 @@ def _compile(compiler: str, arguments: tuple[str, ...]) -> None:
 
 def _build(compiler: str) -> None:
     with tempfile.TemporaryDirectory(prefix="laconvnet-") as folder:
-        kernels, library = str(HERE / "kernels.cpp"), str(HERE / "library.cpp")
-        jobs: list[tuple[str, ...]] = [(*FLAGS, "-c", library, "-o", f"{folder}/library.o")]
+        jobs: list[tuple[str, ...]] = [(*FLAGS, "-c", str(HERE / "library.cpp"), "-o", f"{folder}/library.o")]
         for name, flags in CAPABILITIES.items():
-            jobs.append((*FLAGS, *flags, f"-DCAPABILITY={name}", "-c", kernels, "-o", f"{folder}/{name}.o"))
+            for source in "kernels", "limit":
+                made = (str(HERE / f"{source}.cpp"), "-o", f"{folder}/{source}-{name}.o")
+                jobs.append((*FLAGS, *flags, f"-DCAPABILITY={name}", "-c", *made))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda job: _compile(compiler, job), jobs))
         aside = LIBRARY.with_suffix(f".{os.getpid()}.so")

@@ -10,31 +10,38 @@
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-void run_task_baseline(const Plan &, int64_t);
+#define DECLARE(capability)                              \
+    void run_task_##capability(const Plan &, int64_t); \
+    float multiply_add_loads_##capability(int64_t rounds)
+
+DECLARE(baseline);
 #if defined(__x86_64__)
-void run_task_avx2(const Plan &, int64_t);
-void run_task_avx512(const Plan &, int64_t);
+DECLARE(avx2);
+DECLARE(avx512);
 #endif
 
 namespace {
 
 struct Capability {
     const char *name;
+    int lanes;  // float32 numbers in a register
     RunTask run;
+    float (*multiply_add_loads)(int64_t rounds);
     bool (*here)();
 };
 
 // From the best to the one that always works.
 const Capability CAPABILITIES[] = {
 #if defined(__x86_64__)
-    {"avx512", run_task_avx512,
+    {"avx512", 16, run_task_avx512, multiply_add_loads_avx512,
      [] {
          return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                 __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
      }},
-    {"avx2", run_task_avx2, [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
+    {"avx2", 8, run_task_avx2, multiply_add_loads_avx2,
+     [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
 #endif
-    {"baseline", run_task_baseline, [] { return true; }},
+    {"baseline", 4, run_task_baseline, multiply_add_loads_baseline, [] { return true; }},
 };
 constexpr int CAPABILITY_COUNT = sizeof CAPABILITIES / sizeof *CAPABILITIES;
 
@@ -65,6 +72,22 @@ Plan make_plan(Pass pass, const Problem &p) {
     return plan;
 }
 
+const Capability &chosen_capability(int64_t index) {
+    if (index < 0)
+        for (index = 0; !CAPABILITIES[index].here();) index++;
+    return CAPABILITIES[index];
+}
+
+// `work(shared)` on so many threads at once.
+void on_threads(int64_t threads, void (*work)(void *), void *shared) {
+    if (threads <= 1) return work(shared);
+    if (openmp_parallel) return openmp_parallel(work, shared, (unsigned)threads, 0);
+    std::vector<std::thread> others;
+    for (int64_t i = 1; i < threads; i++) others.emplace_back(work, shared);
+    work(shared);
+    for (std::thread &other : others) other.join();
+}
+
 struct Team {
     const Plan *plan;
     RunTask run;
@@ -85,26 +108,16 @@ void work(void *shared) {
 int execute(Pass pass, const Problem &p) {
     if (p.batch == 0 || p.channels == 0 || p.height == 0 || p.width == 0) return 0;
     Plan plan = make_plan(pass, p);
-    int chosen = 0;
-    while (p.capability < 0 ? !CAPABILITIES[chosen].here() : chosen != p.capability) chosen++;
-    Team team{&plan, CAPABILITIES[chosen].run};
+    Team team{&plan, chosen_capability(p.capability).run};
     double products = (double)p.batch * p.channels * p.height * p.width * p.kernel_size * p.kernel_size;
-    int64_t threads = std::min({p.threads, plan.tasks, (int64_t)(products / GRAIN) + 1});
-    if (threads <= 1) work(&team);
-    else if (openmp_parallel) openmp_parallel(work, &team, (unsigned)threads, 0);
-    else {
-        std::vector<std::thread> others;
-        for (int64_t i = 1; i < threads; i++) others.emplace_back(work, &team);
-        work(&team);
-        for (std::thread &other : others) other.join();
-    }
+    on_threads(std::min({p.threads, plan.tasks, (int64_t)(products / GRAIN) + 1}), work, &team);
     return team.failed;
 }
 
 }  // namespace
 
 // Raised whenever `Problem` or a function below changes.
-EXPORT int laconvnet_interface() { return 1; }
+EXPORT int laconvnet_interface() { return 2; }
 
 EXPORT void laconvnet_use_openmp(void *gomp_parallel) { openmp_parallel = reinterpret_cast<Parallel>(gomp_parallel); }
 
@@ -118,3 +131,19 @@ EXPORT const char *laconvnet_capability(int index, int *here) {
 EXPORT int laconvnet_forward(const Problem *p) { return execute(Pass::forward, *p); }
 EXPORT int laconvnet_grad_input(const Problem *p) { return execute(Pass::grad_input, *p); }
 EXPORT int laconvnet_grad_weight(const Problem *p) { return execute(Pass::grad_weight, *p); }
+
+// Multiply-adds with one operand from the first-level cache, on all threads; returns the operations done.
+EXPORT double laconvnet_multiply_add_loads(int64_t threads, int64_t rounds) {
+    struct Loads {
+        const Capability *capability;
+        int64_t rounds;
+        std::atomic<int> finished;
+    } loads{&chosen_capability(-1), rounds, {0}};
+    on_threads(threads, [](void *shared) {
+        Loads &loads = *static_cast<Loads *>(shared);
+        volatile float result = loads.capability->multiply_add_loads(loads.rounds);
+        (void)result;
+        loads.finished++;
+    }, &loads);
+    return 2.0 * 16 * loads.capability->lanes * (double)rounds * loads.finished;
+}

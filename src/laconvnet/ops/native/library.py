@@ -13,7 +13,7 @@ import torch
 
 from laconvnet.ops.native.build import LIBRARY, NOT_BUILT
 
-INTERFACE = 1
+INTERFACE = 2
 CAPABILITY_VARIABLE = "LACONVNET_CPU_CAPABILITY"
 
 
@@ -120,6 +120,23 @@ def choose_capability(library: Library) -> tuple[str, int]:
         allowed = ", ".join(library.capabilities)
         raise ValueError(f"{CAPABILITY_VARIABLE}: {wanted!r} cannot run here; allowed: {allowed}")
     return wanted, library.capabilities[wanted]
+
+
+def multiply_add_loads(threads: int, rounds: int) -> float:
+    """Multiply and add with one operand loaded from the first-level cache; for benchmarks.
+
+    Returns:
+        The floating-point operations that were done.
+
+    Raises:
+        RuntimeError: there is no library; the message says why.
+    """
+    loaded = load()
+    if isinstance(loaded, str):
+        raise RuntimeError(loaded)
+    function = handle().laconvnet_multiply_add_loads
+    function.argtypes, function.restype = (ctypes.c_int64, ctypes.c_int64), ctypes.c_double
+    return float(function(threads, rounds))
 
 
 def describe() -> str:
