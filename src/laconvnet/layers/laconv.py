@@ -66,7 +66,7 @@ class LaConv(nn.Module):
 
     def kernels(self, x: Tensor, memory: TextMemory) -> Tensor:
         """The generated kernels W of Eq. 3: (N, groups, K*K, H, W)."""
-        condition = self.generator(x, memory).flatten(2)
+        condition = self.generator(x, memory).permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)
         weight = self.predict.weight.flatten(1).expand(len(x), -1, -1)
         # A product of matrices gives each tap one plane, whatever the layout of the condition.
         kernels = torch.baddbmm(self.predict.bias[:, None], weight, condition)  # type: ignore[index]

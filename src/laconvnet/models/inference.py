@@ -49,6 +49,8 @@ def prepare_for_inference(
     for module in prepared.modules():
         if isinstance(module, nn.Sequential):
             _fold_norms(module)
+        if isinstance(module, nn.SiLU | nn.LeakyReLU):
+            module.inplace = True  # what they are given, nothing else reads
     for name, module in prepared.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear) and not name.startswith("text.") and not _is_output(name):
             module.to(dtype)
