@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-REQUIREMENTS := pyproject.toml constraints.txt $(wildcard hatch_build.py src/laconvnet/ops/native/*.h src/laconvnet/ops/native/*.cpp)
+REQUIREMENTS := pyproject.toml constraints.txt $(wildcard hatch_build.py src/laconvnet/ops/native/*.h src/laconvnet/ops/native/*.cpp src/laconvnet/ops/native/build.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

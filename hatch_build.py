@@ -2,6 +2,7 @@
 
 import runpy
 import sysconfig
+from pathlib import Path
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -13,9 +14,12 @@ class NativeKernels(BuildHookInterface):
         """Called before the files of the wheel, editable or not, are gathered."""
         if self.target_name != "wheel":
             return
-        build = runpy.run_path("src/laconvnet/ops/native/build.py")["build"]
-        if reason := build():
+        native = Path(self.root, "src", "laconvnet", "ops", "native")
+        build = runpy.run_path(str(native / "build.py"))
+        if reason := build["build"]():
             self.app.display_warning(f"laconvnet is installed without its CPU kernels: {reason}")
+            build_data["artifacts"].append("src/laconvnet/ops/native/not_built.txt")
         else:
+            build_data["artifacts"].append(f"src/laconvnet/ops/native/{build['LIBRARY'].name}")
             build_data["pure_python"] = False
             build_data["tag"] = "py3-none-" + sysconfig.get_platform().replace("-", "_").replace(".", "_")

@@ -7,6 +7,8 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+command -v nvidia-smi > /dev/null || { echo "no NVIDIA GPU here: nvidia-smi is missing" >&2; exit 1; }
+[ -x .venv/bin/python ] && python=.venv/bin/python || python=python3
 name=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -1 | tr -cs 'A-Za-z0-9\n' '-' | tr 'A-Z' 'a-z')
 folder=${1:-benchmarks/results/${name%-}}
 shift || true
@@ -21,20 +23,20 @@ run() {
     [ "$code" = 0 ] || { echo "== ended with code $code"; failed=1; }
 }
 
-bench() { run python -m laconvnet bench "$@" --device cuda --out "$folder"; }
+bench() { run "$python" -m laconvnet bench "$@" --device cuda --out "$folder"; }
 
 for step in $steps; do
     case $step in
-        test) run python -m pytest -q -m gpu ;;
+        test) run "$python" -m pytest -q -m gpu ;;
         op) bench op --batch 64 --dtype bfloat16,float32 --compile ;;
         model)
             bench model s --batch 1,64 --dtype float32,bfloat16 --backend default,reference --compile --against vilt,resnet50
-            run python -m laconvnet bench model b --batch 1,64 --dtype bfloat16 --backend default,reference --device cuda --out "$folder/b"
+            run "$python" -m laconvnet bench model b --batch 1,64 --dtype bfloat16 --backend default,reference --device cuda --out "$folder/b"
             ;;
         train) bench train s --batch 64 --dtype float32,bfloat16 --backend default,reference ;;
         profile)
             for batch in 1 64; do
-                run python benchmarks/profile_network.py --device cuda --dtype bfloat16 --batch "$batch"
+                run "$python" benchmarks/profile_network.py --device cuda --dtype bfloat16 --batch "$batch"
             done
             ;;
         *) echo "unknown step '$step'; allowed: test op model train profile" >&2; exit 2 ;;

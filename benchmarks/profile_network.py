@@ -1,6 +1,6 @@
 """Where the time of a forward pass goes, by PyTorch operator.
 
-    python benchmarks/profile_network.py [--preset s] [--size 416] [--batch 1] [--dtype float32] [--device cpu] [--rows 20]
+    python benchmarks/profile_network.py [--preset s] [--size 416] [--batch 1] [--dtype float32] [--device cpu]
 
 On a GPU the table is by time on the GPU; ``--trace FILE`` keeps the whole run for a trace viewer.
 """

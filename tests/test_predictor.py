@@ -55,6 +55,7 @@ def test_answers_are_in_the_pixels_of_the_picture(resize):
             return {"rec": constant.expand(len(images), -1, -1, -1)}
 
     answer.model = Fixed()
+    answer._look = answer.model.look
     (answer_,) = answer(picture(200, 100), "red")
     expected = (50, 0, 150, 100) if resize == "letterbox" else (50, 25, 150, 75)
     assert answer_.box == pytest.approx(expected, abs=0.01)

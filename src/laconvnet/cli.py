@@ -244,12 +244,14 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="Draw the answers on the picture, into this file.")] = None,
     as_json: JsonFlag = False,
     device: Device = "cpu",
+    dtype: Annotated[str, typer.Option(help="Number format: float32, bfloat16, float16.")] = "float32",
 ) -> None:
     """Point at what each sentence names."""
+    from laconvnet.models import named_dtype
     from laconvnet.predictor import Predictor, as_picture, draw
 
     picture = as_picture(image)
-    predictions = Predictor.from_pretrained(model, device=device)(picture, text)
+    predictions = Predictor.from_pretrained(model, device=device, dtype=named_dtype(dtype))(picture, text)
     if as_json:
         _print_json([prediction.to_json() for prediction in predictions])
     else:

@@ -17,7 +17,8 @@ from laconvnet.data import Sample, read_image, resize_to_input
 from laconvnet.data.drawing import annotate
 from laconvnet.data.images import UInt8Array, to_rgb
 from laconvnet.language import Vocabulary
-from laconvnet.models import LaConvNet, Preprocess, Reading, load_checkpoint, prepare_for_inference
+from laconvnet.models import LaConvNet, Preprocess, Reading, compile_look, load_checkpoint, prepare_for_inference
+from laconvnet.models.inference import Look
 from laconvnet.tasks import best_boxes, to_record_frame
 
 Picture = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
@@ -97,7 +98,7 @@ class Predictor:
         device: where to run it.
         batch_size: pairs that go through the network together.
         dtype: bfloat16 is about twice as fast on CPUs and GPUs that have it, and moves boxes a little.
-        compile: one compiled graph per batch and picture size; pays off after many calls.
+        compile: see `models.compile_look`; the first calls take long, a dict holds options of `torch.compile`.
     """
 
     def __init__(
@@ -112,7 +113,10 @@ class Predictor:
         compile: bool | dict[str, Any] = False,
     ):
         self.device = torch.device(device)
-        self.model = prepare_for_inference(model.to(self.device), dtype=dtype, compile=compile)
+        self.model = prepare_for_inference(model, dtype=dtype).to(self.device)
+        self._look: Look = self.model.look
+        if compile is not False:
+            self._look = compile_look(self.model, **(compile if isinstance(compile, dict) else {}))
         self.vocabulary = vocabulary
         self.preprocess = preprocess
         self.batch_size = batch_size
@@ -136,22 +140,26 @@ class Predictor:
         return cls(*load_checkpoint(path), **options)
 
     def _tokens(self, texts: Sequence[str]) -> torch.Tensor:
-        rows, limit = [], self.preprocess.max_length
-        for text in texts:
-            if unread := self.vocabulary.unread(text, limit) if limit else []:
-                warnings.warn(
-                    f"this network reads {limit} words; {len(unread)} more of {text[:40]!r}... are not read",
-                    stacklevel=5,
-                )
-            rows.append(torch.tensor(self.vocabulary.encode(text, max_length=limit)))
+        limit = self.preprocess.max_length
+        rows = [torch.tensor(self.vocabulary.encode(text, max_length=limit)) for text in texts]
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
     def _read(self, texts: Sequence[str]) -> Reading:
         """Encode sentences; one for all pictures only once, and those of the last call not again."""
         wanted = (texts[0],) if len(set(texts)) == 1 else tuple(texts)
-        if self._last_read is None or self._last_read[0] != wanted:
-            self._last_read = wanted, self.model.read(self._tokens(wanted).to(self.device))
-        return self._last_read[1]
+        last = self._last_read
+        if last is None or last[0] != wanted:
+            self._last_read = last = wanted, self.model.read(self._tokens(wanted).to(self.device))
+        return last[1]
+
+    def _warn_of_unread_words(self, texts: Sequence[str]) -> None:
+        limit = self.preprocess.max_length
+        for text in dict.fromkeys(texts):
+            if unread := self.vocabulary.unread(text, limit) if limit else []:
+                warnings.warn(
+                    f"this network reads {limit} words; {len(unread)} more of {text[:40]!r}... are not read",
+                    stacklevel=3,
+                )
 
     def __call__(self, pictures: Picture | Sequence[Picture], texts: str | Sequence[str]) -> list[Prediction]:
         """Answer sentences about pictures.
@@ -174,6 +182,7 @@ class Predictor:
             opened = [as_picture(picture) for picture in pictures]
         if len(opened) != len(texts):
             raise ValueError(f"{len(opened)} pictures for {len(texts)} sentences; give one each, or one picture")
+        self._warn_of_unread_words(texts)
         predictions: list[Prediction] = []
         for start in range(0, len(texts), self.batch_size):
             part = slice(start, start + self.batch_size)
@@ -189,7 +198,7 @@ class Predictor:
             for picture, text in zip(pictures, texts, strict=True)
         ]
         images = torch.from_numpy(np.stack([sample.image for sample in samples])).to(self.device)
-        outputs = self.model.look(images.permute(0, 3, 1, 2).float() / 255, reading)
+        outputs = self._look(images.permute(0, 3, 1, 2).float() / 255, reading)
         frames = torch.tensor([sample.frame for sample in samples])
         boxes, scores = self._boxes(outputs, frames, pictures)
         masks = self._masks(outputs, frames, pictures)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from laconvnet.bench.machine import named_dtype, use_threads
+from laconvnet.bench.machine import use_threads
+from laconvnet.models import named_dtype
 
 
 def test_threads_are_put_back():

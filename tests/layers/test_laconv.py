@@ -45,6 +45,11 @@ def test_one_sentence_serves_a_batch_of_pictures():
     torch.testing.assert_close(pooled(x, text[:, 0]), pooled(x, text[:, 0].expand(3, -1)))
 
 
+def test_an_empty_batch():
+    layer = LaConv(8, 12, kernel_size=3, groups=4, packing=2).eval()
+    assert layer(torch.zeros(0, 8, 6, 6), layer.read(*sentence(batch=0))).shape == (0, 8, 6, 6)
+
+
 def test_kernel_dropout_acts_in_training_only():
     layer = LaConv(8, 12, kernel_size=3, groups=4, attention_dropout=0.0, kernel_dropout=0.5)
     layer.generator.norm.eval()

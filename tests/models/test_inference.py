@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from laconvnet import build_model
-from laconvnet.models import prepare_for_inference
+from laconvnet.layers import LaConvBlock
+from laconvnet.models import compile_look, prepare_for_inference
 
 TASKS = ("rec", "res")
 
@@ -19,7 +20,7 @@ def model():
         model(torch.rand(4, 3, 64, 64), torch.randint(1, 50, (4, 5)))
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.weight, -0.5, 1.5)  # falling ones included
             nn.init.uniform_(module.bias, -0.5, 0.5)
     return model.eval()
 
@@ -37,9 +38,10 @@ def test_float32_answers_are_the_same(model, inputs):
         torch.testing.assert_close(found[task], expected[task], rtol=1e-4, atol=1e-4)
 
 
-def test_only_norms_without_a_convolution_before_them_remain(model):
+def test_only_the_norms_behind_the_operator_remain(model):
     norms = [name for name, m in prepare_for_inference(model).named_modules() if isinstance(m, nn.BatchNorm2d)]
-    assert norms and all(name.endswith(("conv.generator.norm", ".norm")) for name in norms)
+    blocks = [name for name, m in model.named_modules() if isinstance(m, LaConvBlock)]
+    assert norms == [f"{name}.norm" for name in blocks]
     assert any(isinstance(m, nn.BatchNorm2d) for m in model.neck.modules()), "the given network was changed"
     assert not any(p.requires_grad for p in prepare_for_inference(model).parameters())
 
@@ -56,6 +58,12 @@ def test_half_precision_is_near_and_gives_float32(model, inputs, dtype):
         assert (found[task] - expected[task]).abs().mean() < 20 * torch.finfo(dtype).eps * scale
 
 
+def test_preparing_what_is_prepared_changes_nothing(model, inputs):
+    once = prepare_for_inference(model)
+    with torch.no_grad():
+        torch.testing.assert_close(prepare_for_inference(once)(*inputs)["rec"], once(*inputs)["rec"])
+
+
 def test_what_was_read_before_serves_many_pictures(model):
     prepared = prepare_for_inference(model)
     images, tokens = torch.rand(3, 3, 64, 64), torch.randint(1, 50, (1, 5))
@@ -65,10 +73,41 @@ def test_what_was_read_before_serves_many_pictures(model):
         torch.testing.assert_close(together, prepared(images, tokens.expand(3, -1))["rec"], rtol=1e-4, atol=1e-4)
 
 
-def test_the_way_of_the_pictures_is_one_graph(model, inputs):
-    prepared = prepare_for_inference(model, compile={"backend": "aot_eager"})
+def test_the_way_of_the_pictures_is_one_graph_for_all_numbers_of_pictures_and_words(model):
+    graphs = []
+
+    def backend(graph, _inputs):
+        graphs.append(graph)
+        return graph
+
+    torch.compiler.reset()
+    prepared = prepare_for_inference(model)
+    look = compile_look(prepared, backend=backend)
     with torch.no_grad():
-        torch.testing.assert_close(prepared(*inputs)["rec"], model(*inputs)["rec"], rtol=1e-4, atol=1e-4)
+        for pictures, words in [(2, 5), (2, 6), (3, 7), (4, 8), (5, 9), (2, 12), (6, 15), (3, 4), (7, 2)]:
+            images, tokens = torch.rand(pictures, 3, 64, 96), torch.randint(1, 50, (pictures, words))
+            expected = model(images, tokens)["rec"]
+            torch.testing.assert_close(look(images, prepared.read(tokens))["rec"], expected, rtol=1e-3, atol=1e-4)
+    assert len(graphs) <= 4
+
+
+def test_only_a_network_can_be_prepared(model):
+    with pytest.raises(TypeError, match="only a LaConvNet can be made ready for predicting, not Sequential"):
+        prepare_for_inference(nn.Sequential(model))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_blocks_on_the_pooled_sentence(inputs, dtype):
+    model = build_model("n", vocabulary=range(50), backbone={"conditioning": "sentence"})
+    with torch.no_grad():
+        assert prepare_for_inference(model, dtype=dtype)(*inputs)["rec"].isfinite().all()
+
+
+def test_sentences_that_do_not_fit_the_pictures_are_named(model):
+    with torch.no_grad():
+        reading = model.read(torch.randint(1, 50, (3, 5)))
+        with pytest.raises(ValueError, match="3 sentences for 2 pictures; give one each, or one for all"):
+            model.look(torch.rand(2, 3, 64, 64), reading)
 
 
 def test_other_dtypes_are_refused(model):

@@ -7,6 +7,10 @@ from laconvnet.ops import dynamic_conv2d, use_backend
 from laconvnet.ops.dropout import Dropout
 
 
+def factors(p, seed, shape, first_sample=0):
+    return Dropout(p, torch.tensor(seed)).apply(torch.ones(shape), first_sample)
+
+
 def mix(bits):
     bits ^= bits >> 16
     bits = bits * 0x7FEB352D % 2**32
@@ -17,27 +21,27 @@ def mix(bits):
 
 def test_the_factors_are_those_of_the_definition():
     seed = 0x0123_4567_89AB_CDEF
-    factors = Dropout(0.3, torch.tensor(seed)).factors(torch.Size((2, 2, 9, 3, 5))).view(36, 15)
+    found = factors(0.3, seed, (2, 2, 9, 3, 5)).view(36, 15)
     for plane in range(36):
         key = mix((mix((plane ^ seed) % 2**32) + (seed >> 32)) % 2**32)
         for pixel in range(15):
             dropped = mix((pixel + key) % 2**32) < 0.3 * 2**32
-            assert factors[plane, pixel].item() == pytest.approx(0 if dropped else 1 / 0.7)
+            assert found[plane, pixel].item() == pytest.approx(0 if dropped else 1 / 0.7)
 
 
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.9])
 def test_the_rate_is_p_everywhere_and_the_mean_is_kept(p):
     shape = torch.Size((4, 4, 49, 40, 40))
-    factors = Dropout(p, torch.tensor(7)).factors(shape)
-    stays = (factors > 0).double()
-    assert factors.double().mean().item() == pytest.approx(1, abs=0.01)
+    found = factors(p, 7, shape)
+    stays = (found > 0).double()
+    assert found.double().mean().item() == pytest.approx(1, abs=0.01)
     assert (stays.mean((3, 4)) - (1 - p)).abs().max() < 6 * (p * (1 - p) / 1600) ** 0.5 + 1e-9
     assert (stays.mean((0, 1, 2)) - (1 - p)).abs().max() < 6 * (p * (1 - p) / 784) ** 0.5 + 1e-9
 
 
 def test_neighbours_planes_and_seeds_are_unrelated():
     shape = torch.Size((2, 2, 49, 32, 32))
-    one, other = (Dropout(0.5, torch.tensor(seed)).factors(shape) - 1 for seed in (3, 4))
+    one, other = (factors(0.5, seed, shape) - 1 for seed in (3, 4))
     pairs = [(one, other), (one[0], one[1]), (one[:, 0], one[:, 1]), (one[:, :, :-1], one[:, :, 1:])]
     pairs += [(one[..., :-1, :], one[..., 1:, :]), (one[..., :-1], one[..., 1:]), (one[..., :-8], one[..., 8:])]
     for left, right in pairs:
@@ -45,9 +49,27 @@ def test_neighbours_planes_and_seeds_are_unrelated():
 
 
 def test_a_later_chunk_continues_the_first():
-    dropout = Dropout(0.4, torch.tensor(2**62 + 5))
-    whole = dropout.factors(torch.Size((5, 2, 9, 4, 3)))
-    assert torch.equal(dropout.factors(torch.Size((2, 2, 9, 4, 3)), first_sample=3), whole[3:])
+    whole = factors(0.4, 2**62 + 5, (5, 2, 9, 4, 3))
+    assert torch.equal(factors(0.4, 2**62 + 5, (2, 2, 9, 4, 3), first_sample=3), whole[3:])
+
+
+def test_factors_are_exact_whatever_the_default_dtype():
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        found = Dropout(0.1, torch.tensor(1)).apply(torch.ones(1, 1, 9, 4, 4, dtype=torch.float32))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.dtype == torch.float32 and found.max().item() == pytest.approx(1 / 0.9, rel=1e-6)
+
+
+def test_a_dropped_entry_is_zero_even_if_it_was_not_finite(backend):
+    x, weight, seed = torch.ones(1, 1, 5, 5), torch.full((1, 1, 9, 5, 5), torch.inf), torch.tensor(3)
+    x[..., 0, 0] = torch.nan
+    out = torch.ops.laconvnet.dynamic_conv2d(x, weight, "interleaved", 0.99, seed)
+    with use_backend("reference"):
+        expected = torch.ops.laconvnet.dynamic_conv2d(x, weight, "interleaved", 0.99, seed)
+    assert out.isnan().any() or (out == 0).any()
+    torch.testing.assert_close(out, expected, equal_nan=True)
 
 
 @pytest.mark.parametrize("layout", ["interleaved", "contiguous"])
@@ -57,7 +79,7 @@ def test_dropping_is_convolving_with_the_kernels_that_stay(backend, layout):
     out = torch.ops.laconvnet.dynamic_conv2d(x, weight, layout, 0.3, seed)
     found = [out, *torch.autograd.grad(out, (x, weight), torch.ones_like(out))]
     with use_backend("reference"):
-        out = dynamic_conv2d(x, weight * Dropout(0.3, seed).factors(weight.shape), group_layout=layout)
+        out = dynamic_conv2d(x, Dropout(0.3, seed).apply(weight), group_layout=layout)
         wanted = [out, *torch.autograd.grad(out, (x, weight), torch.ones_like(out))]
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)

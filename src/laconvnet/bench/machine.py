@@ -10,8 +10,6 @@ from pathlib import Path
 
 import torch
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
 
 def _cpu_name() -> str:
     path = Path("/proc/cpuinfo")
@@ -46,14 +44,3 @@ def use_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def named_dtype(name: str) -> torch.dtype:
-    """The number format of a name.
-
-    Raises:
-        ValueError: it is none that is measured; the message lists those.
-    """
-    if name not in DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {name!r}")
-    return DTYPES[name]

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from laconvnet.bench.machine import named_dtype, use_threads
+from laconvnet.bench.machine import use_threads
 from laconvnet.bench.memory import measure_memory
 from laconvnet.bench.networks import LaConvNetwork, Load, Network
 from laconvnet.bench.operator_case import DEFAULT, PASSES, check_backends
@@ -20,6 +20,7 @@ from laconvnet.bench.resnet import ResNet50
 from laconvnet.bench.roofline import Limit, matmul_limit
 from laconvnet.bench.timing import Timing, compare
 from laconvnet.bench.vilt import Vilt
+from laconvnet.models import named_dtype
 
 OTHERS: Mapping[str, Callable[[Load], Network]] = {"vilt": Vilt, "resnet50": ResNet50}
 """Networks to set beside this project's, by name."""

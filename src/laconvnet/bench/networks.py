@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from laconvnet.bench.cost import Cost, measure_cost
-from laconvnet.bench.machine import named_dtype
 from laconvnet.bench.operator_case import DEFAULT, on_backend
-from laconvnet.models import LaConvNet, build_model, prepare_for_inference
+from laconvnet.models import LaConvNet, build_model, compile_look, named_dtype, prepare_for_inference
 from laconvnet.ops.backends import select_backend
 
 
@@ -133,13 +132,13 @@ class LaConvNetwork:
 
     def build(self) -> Callable[[], dict[str, Tensor]]:
         """Fresh weights and inputs; the function is one forward pass for inference."""
-        network = prepare_for_inference(self.network(), dtype=named_dtype(self.load.dtype), compile=self.compiled)
+        network = prepare_for_inference(self.network(), dtype=named_dtype(self.load.dtype))
+        look = compile_look(network) if self.compiled else network.look
         images, tokens = self.load.inputs(self.vocabulary_size)
 
         def forward() -> dict[str, Tensor]:
             with torch.inference_mode(), on_backend(self.backend):
-                outputs: dict[str, Tensor] = network(images, tokens)
-                return outputs
+                return look(images, network.read(tokens))
 
         return forward
 

@@ -16,13 +16,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from laconvnet.bench import operator_forms
-from laconvnet.bench.machine import named_dtype, use_threads
+from laconvnet.bench.machine import use_threads
 from laconvnet.bench.operator_case import PASSES, REFERENCE, Case, Contender, Shape, backend_contender
 from laconvnet.bench.parity import check_parity
 from laconvnet.bench.plot import Panel, draw_bars
 from laconvnet.bench.report import Report, Row
 from laconvnet.bench.roofline import Limit, operator_limits
 from laconvnet.bench.timing import Function, Timing, clock_of, compare
+from laconvnet.models import named_dtype
 from laconvnet.ops import BACKENDS
 
 COLUMNS = (

@@ -12,9 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from laconvnet.bench.machine import named_dtype
 from laconvnet.bench.parity import check_parity
-from laconvnet.models import resolve_config
+from laconvnet.models import named_dtype, resolve_config
 from laconvnet.ops import dynamic_conv2d, use_backend
 
 REFERENCE = "reference"

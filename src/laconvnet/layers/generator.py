@@ -62,15 +62,17 @@ class ParameterGenerator(nn.Module):
             raise ValueError(f"condition_dim {condition_dim} is not a multiple of num_heads {num_heads}")
         self.packing = packing
         self.num_heads = num_heads
+        self.head_dim = condition_dim // num_heads
         self.dropout = dropout
         self.position = position
+        self.limits: nn.Parameter | None = None
         self._code: Tensor | None = None
         area = packing * packing
         self.query = nn.Conv2d(dim * area, condition_dim, 1)
         self.key = nn.Linear(text_dim, condition_dim)
         self.value = nn.Linear(text_dim, condition_dim)
         self.merge = nn.Conv2d(condition_dim, condition_dim * area, 1)
-        self.norm = nn.BatchNorm2d(condition_dim)
+        self.norm: nn.Module = nn.BatchNorm2d(condition_dim)
 
     def read(self, text: Tensor, text_mask: Tensor) -> TextMemory:
         """Turn sentences into keys and values.
@@ -81,9 +83,9 @@ class ParameterGenerator(nn.Module):
         """
         sentences, words, _ = text.shape
         text = text.to(self.key.weight.dtype)
-        key = self.key(text).view(sentences, words, self.num_heads, -1).transpose(1, 2)
-        value = self.value(text).view(sentences, words, self.num_heads, -1).permute(0, 2, 3, 1)
-        return TextMemory(key / math.sqrt(key.shape[3]), value, text_mask)
+        key = self.key(text).view(sentences, words, self.num_heads, self.head_dim).transpose(1, 2)
+        value = self.value(text).view(sentences, words, self.num_heads, self.head_dim).permute(0, 2, 3, 1)
+        return TextMemory(key / math.sqrt(self.head_dim), value, text_mask)
 
     def _position_code(self, x: Tensor) -> Tensor:
         """The code for maps like x, kept until another size, dtype or device comes."""
@@ -92,7 +94,8 @@ class ParameterGenerator(nn.Module):
             with torch.inference_mode(False):  # made while predicting, it may be used in training
                 normalize = self.position == "sine_normalized"
                 code = sine_position(*x.shape[1:], normalize=normalize, device=x.device, dtype=x.dtype)
-            self._code = code
+            if not torch.compiler.is_compiling():  # a graph is to depend on its inputs alone
+                self._code = code
         return code
 
     def attention(self, x: Tensor, memory: TextMemory) -> Tensor:
@@ -110,7 +113,7 @@ class ParameterGenerator(nn.Module):
         # A 1x1 convolution of pixels packed s x s is an s x s convolution with stride s.
         weight = self.query.weight.view(-1, x.shape[1], self.packing, self.packing)
         query = F.conv2d(x, weight, self.query.bias, stride=self.packing)
-        scores = memory.key @ query.reshape(len(x), self.num_heads, -1, query.shape[2] * query.shape[3])
+        scores = memory.key @ query.reshape(x.shape[0], self.num_heads, self.head_dim, query.shape[2] * query.shape[3])
         scores = scores.masked_fill(memory.mask[:, None, :, None], torch.finfo(scores.dtype).min)
         return scores.softmax(2)
 
@@ -130,10 +133,34 @@ class ParameterGenerator(nn.Module):
         # The merged channels of a token are (c, s, s); as (s, s, c) its pixels unpack in runs of s * c numbers.
         weight = self.merge.weight.view(-1, s, s, read.shape[1]).permute(3, 1, 2, 0).flatten(1)
         bias = cast(Tensor, self.merge.bias).view(-1, s, s).permute(1, 2, 0).flatten()
-        packed = torch.baddbmm(bias, read.transpose(1, 2), weight.expand(len(read), -1, -1)).relu_()
-        pixels = packed.view(len(x), height, width, s, s, -1).transpose(2, 3).flatten(3, 4).flatten(1, 2)
-        condition = pixels.permute(0, 3, 1, 2)
+        packed = torch.baddbmm(bias, read.transpose(1, 2), weight.expand(x.shape[0], -1, -1))
+        packed = packed.view(x.shape[0], height, width, s, s, read.shape[1])
+        if self.limits is not None:
+            return _unpack(packed.clamp_(*self.limits))
+        condition = _unpack(packed.relu_())
         if self.training:
             # Over channels that lie side by side PyTorch sums a batch's statistics naively, up to 4e-5 off.
             condition = condition.contiguous()
         return self.norm(condition).relu_()  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def fold_norm(self) -> None:
+        """Put the norm into `merge` and the ReLUs before and behind it into `limits`; for predicting only.
+
+        With scale a and shift b of a channel, ``relu(a * relu(z) + b)`` is ``a * z + b`` between two limits: at least
+        ``relu(b)`` where a is not negative, else at least 0 and at most ``relu(b)``.
+        """
+        norm = cast(nn.BatchNorm2d, self.norm)
+        scale = norm.weight / (cast(Tensor, norm.running_var) + norm.eps).sqrt()
+        shift = norm.bias - cast(Tensor, norm.running_mean) * scale
+        area = self.packing**2
+        self.merge.weight.mul_(scale.repeat_interleave(area)[:, None, None, None])
+        cast(Tensor, self.merge.bias).mul_(scale.repeat_interleave(area)).add_(shift.repeat_interleave(area))
+        rising, end = scale >= 0, shift.relu()
+        self.norm = nn.Identity()
+        self.limits = nn.Parameter(torch.stack([end * rising, end.masked_fill(rising, torch.inf)]), requires_grad=False)
+
+
+def _unpack(packed: Tensor) -> Tensor:
+    """Tokens (N, h, w, s, s, c) to a map (N, c, s*h, s*w), the channels of a pixel side by side in memory."""
+    return packed.transpose(2, 3).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)

@@ -46,6 +46,7 @@ class LaConv(nn.Module):
         if dim % groups:
             raise ValueError(f"groups {groups} does not divide dim {dim}")
         self.groups = groups
+        self.kernel_size = kernel_size
         self.kernel_dropout = kernel_dropout
         self.group_layout: GroupLayout = group_layout
         condition_dim = condition_dim or dim
@@ -67,10 +68,10 @@ class LaConv(nn.Module):
     def kernels(self, x: Tensor, memory: TextMemory) -> Tensor:
         """The generated kernels W of Eq. 3: (N, groups, K*K, H, W)."""
         condition = self.generator(x, memory).permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)
-        weight = self.predict.weight.flatten(1).expand(len(x), -1, -1)
+        weight = self.predict.weight.flatten(1).expand(x.shape[0], -1, -1)
         # A product of matrices gives each tap one plane, whatever the layout of the condition.
         kernels = torch.baddbmm(self.predict.bias[:, None], weight, condition)  # type: ignore[index]
-        return kernels.view(len(x), self.groups, -1, *x.shape[2:])
+        return kernels.view(x.shape[0], self.groups, self.kernel_size**2, *x.shape[2:])
 
     def forward(self, x: Tensor, memory: TextMemory) -> Tensor:
         """Convolve x (N, dim, H, W) under sentences that were read: one for each picture, or one for all.
@@ -115,6 +116,7 @@ class LanguageConv(nn.Module):
 
     def forward(self, x: Tensor, sentence: Tensor) -> Tensor:
         """Convolve x (N, dim, H, W) under sentence vectors (N, text_dim), or one for all; returns (N, dim, H, W)."""
-        weight = F.dropout(self.predict(sentence), self.kernel_dropout, self.training)
-        weight = weight.view(len(sentence), self.groups, -1, 1, 1).expand(len(x), -1, -1, *x.shape[2:])
+        predicted = self.predict(sentence.to(self.predict.weight.dtype))
+        weight = F.dropout(predicted, self.kernel_dropout, self.training)
+        weight = weight.view(sentence.shape[0], self.groups, -1, 1, 1).expand(x.shape[0], -1, -1, *x.shape[2:])
         return dynamic_conv2d(x.to(weight.dtype), weight, group_layout=self.group_layout)

@@ -2,7 +2,7 @@
 
 from laconvnet.models.checkpoint import load_checkpoint, save_checkpoint
 from laconvnet.models.config import ModelConfig, Preprocess
-from laconvnet.models.inference import prepare_for_inference
+from laconvnet.models.inference import compile_look, named_dtype, prepare_for_inference
 from laconvnet.models.network import LaConvNet, Reading, build_model
 from laconvnet.models.official import load_official
 from laconvnet.models.presets import PRESETS, resolve_config
@@ -14,8 +14,10 @@ __all__ = [
     "Preprocess",
     "Reading",
     "build_model",
+    "compile_look",
     "load_checkpoint",
     "load_official",
+    "named_dtype",
     "prepare_for_inference",
     "resolve_config",
     "save_checkpoint",

@@ -17,6 +17,9 @@ class BoxHead(nn.Module):
         dim: width of the head.
     """
 
+    last = ("box", "objectness")
+    """The layers whose numbers are pixels and logits; they stay in float32 where the rest is in half precision."""
+
     def __init__(self, in_dim: int, dim: int):
         super().__init__()
         self.stem = ConvNormAct(in_dim, dim)
@@ -38,6 +41,8 @@ class MaskHead(nn.Module):
         dim: width of each branch.
         dilations: of the 3x3 branches.
     """
+
+    last = ("out",)
 
     def __init__(self, in_dim: int, dim: int, dilations: Sequence[int]):
         super().__init__()

@@ -101,6 +101,8 @@ class LaConvNet(nn.Module):
         """`forward` with sentences that were read before: as many as pictures, or one for all of them."""
         if images.shape[2] % 32 or images.shape[3] % 32:
             raise ValueError(f"images are {tuple(images.shape)}; height and width must be multiples of 32")
+        if (sentences := reading.sentence.mask.shape[0]) not in (1, images.shape[0]):
+            raise ValueError(f"{sentences} sentences for {images.shape[0]} pictures; give one each, or one for all")
         features = self.backbone(images.to(self.dtype), reading.memories)
         pyramid = self.neck(*features[2:])
         outputs = {}

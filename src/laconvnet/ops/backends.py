@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from laconvnet.ops import native, reference, shifted
+from laconvnet.ops import native, reference, shifted, triton
 from laconvnet.ops.dropout import Dropout
 
 ENVIRONMENT_VARIABLE = "LACONVNET_BACKEND"
@@ -35,6 +35,14 @@ def _runs_anywhere(_x: Tensor, _kernel_size: int) -> str | None:
 
 
 BACKENDS: dict[str, Backend] = {
+    "triton": Backend(
+        "triton",
+        "kernels compiled for the GPU at first use",
+        triton.forward,
+        triton.grad_input,
+        triton.grad_weight,
+        triton.why_not,
+    ),
     "native": Backend(
         "native",
         "compiled CPU kernels, sums in registers, nothing unfolded",

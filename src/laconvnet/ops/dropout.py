@@ -5,7 +5,7 @@ The two passes, every backend and every device draw the same entries from the sa
 
     key = mix(mix(plane ^ seed) + seed >> 32),    dropped if mix(pixel + key) < p * 2**32
 
-and an entry that stays is divided by 1 - p.
+and an entry that stays is divided by 1 - p; one that is dropped is 0, whatever it was.
 """
 
 from dataclasses import dataclass
@@ -47,8 +47,8 @@ class Dropout:
         """What an entry that stays is multiplied by."""
         return 1 / (1 - self.p)
 
-    def factors(self, shape: torch.Size, first_sample: int = 0) -> Tensor:
-        """What each entry of kernels (N,G,T,H,W) is multiplied by: 0 or `scale`, float32.
+    def stays(self, shape: torch.Size, first_sample: int = 0) -> Tensor:
+        """Which entries of kernels (N,G,T,H,W) are kept, bool.
 
         Args:
             shape: of the kernels.
@@ -59,5 +59,8 @@ class Dropout:
         planes = torch.arange(count, device=self.seed.device) + first_sample * groups * taps
         key = _mix(_mix((planes ^ self.seed) & _WORD) + (self.seed >> 32) & _WORD)
         pixels = torch.arange(height * width, device=self.seed.device)
-        stays = _mix(key[:, None] + pixels & _WORD) >= self.threshold
-        return (stays * self.scale).view(shape)
+        return (_mix(key[:, None] + pixels & _WORD) >= self.threshold).view(shape)
+
+    def apply(self, kernels: Tensor, first_sample: int = 0) -> Tensor:
+        """Drop entries of kernels (N,G,T,H,W), or of their gradient, in their dtype."""
+        return torch.where(self.stays(kernels.shape, first_sample), kernels * self.scale, 0)

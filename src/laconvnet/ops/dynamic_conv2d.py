@@ -26,12 +26,14 @@ def _dropout(p: float, seed: Tensor | None) -> Dropout | None:
 
 @torch.library.custom_op("laconvnet::dynamic_conv2d", mutates_args=())
 def _forward(x: Tensor, weight: Tensor, group_layout: str, dropout: float, seed: Tensor | None) -> Tensor:
+    _check(x, weight, group_layout, dropout)
     backend = select_backend(x, _kernel_size(weight))
     return backend.forward(x, weight, group_layout, _dropout(dropout, seed))  # type: ignore[arg-type]
 
 
 @torch.library.custom_op("laconvnet::dynamic_conv2d_grad_input", mutates_args=())
 def _grad_input(grad: Tensor, weight: Tensor, group_layout: str, dropout: float, seed: Tensor | None) -> Tensor:
+    _check(grad, weight, group_layout, dropout)
     backend = select_backend(grad, _kernel_size(weight))
     return backend.grad_input(grad, weight, group_layout, _dropout(dropout, seed))  # type: ignore[arg-type]
 
@@ -40,6 +42,8 @@ def _grad_input(grad: Tensor, weight: Tensor, group_layout: str, dropout: float,
 def _grad_weight(
     grad: Tensor, x: Tensor, groups: int, kernel_size: int, group_layout: str, dropout: float, seed: Tensor | None
 ) -> Tensor:
+    if grad.shape != x.shape or grad.dtype != x.dtype:
+        raise ValueError(f"the gradient {tuple(grad.shape)} {grad.dtype} is not that of x {tuple(x.shape)} {x.dtype}")
     backend = select_backend(grad, kernel_size)
     return backend.grad_weight(grad, x, groups, kernel_size, group_layout, _dropout(dropout, seed))  # type: ignore[arg-type]
 

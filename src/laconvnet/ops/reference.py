@@ -7,8 +7,8 @@ that tap t of the K x K window centred on p sees (zero outside the picture), and
 
     out(n,c,p) = sum_t weight(n,g(c),t,p) * X(n,c,t,p)                                   (Eq. 2 of the paper)
 
-This is linear in x and in weight, so both gradients are maps of the same kind. Dropout multiplies weight by fixed
-factors first.
+This is linear in x and in weight, so both gradients are maps of the same kind. Dropout sets fixed entries of weight to
+0 and scales the others first.
 """
 
 import math
@@ -44,7 +44,7 @@ def _patches(x: Tensor, groups: int, kernel_size: int, group_layout: GroupLayout
 
 
 def _dropped(weight: Tensor, dropout: Dropout | None) -> Tensor:
-    return weight if dropout is None else weight * dropout.factors(weight.shape).to(weight.dtype)
+    return weight if dropout is None else dropout.apply(weight)
 
 
 def forward(x: Tensor, weight: Tensor, group_layout: GroupLayout, dropout: Dropout | None = None) -> Tensor:

@@ -66,7 +66,7 @@ class _Lines:
     def kernels(self, weight: Tensor, dtype: torch.dtype, dropout: Dropout | None, first_sample: int) -> Tensor:
         """weight (n,G,T,H,W) as lines that broadcast against a group's members: (n, 1, G, T, length)."""
         if dropout is not None:
-            weight = weight.to(dtype) * dropout.factors(weight.shape, first_sample)
+            weight = dropout.apply(weight.to(dtype), first_sample)
         return self.ruled(weight, dtype).unsqueeze(self.group_member_dim)
 
 
@@ -126,5 +126,5 @@ def grad_weight(
             torch.mul(ruled, source[..., offset : offset + lines.length], out=product)
             total[:, :, tap] = product.sum(lines.group_member_dim)
         maps = lines.unrule(total)
-        out[chunk] = maps if dropout is None else maps * dropout.factors(maps.shape, start)
+        out[chunk] = maps if dropout is None else dropout.apply(maps, start)
     return out

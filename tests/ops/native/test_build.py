@@ -28,27 +28,35 @@ def test_no_compiler(folder, monkeypatch):
     assert build.NOT_BUILT.read_text() == "no C++ compiler no-such-compiler on the PATH\n"
 
 
-def test_a_broken_compiler_leaves_the_old_library_and_a_reason(folder, monkeypatch):
-    build.LIBRARY.write_bytes(b"old")
-    monkeypatch.setenv("CXX", compiler(folder, "echo cannot find cc1plus >&2; exit 3"))
+def test_a_broken_compiler_leaves_a_reason_and_no_older_library(folder, monkeypatch):
+    build.LIBRARY.write_bytes(b"old, and perhaps of other sources")
+    monkeypatch.setenv("CXX", compiler(folder, "printf 'cannot find cc1plus \\351\\n' >&2; exit 3"))
     reason = build.build()
     assert "-std=c++17" in reason and "ended with code 3" in reason and "cannot find cc1plus" in reason
-    assert build.LIBRARY.read_bytes() == b"old" and build.NOT_BUILT.read_text() == reason + "\n"
-    assert {path.name for path in folder.iterdir()} == {"compiler", "library.so", "not_built.txt"}
+    assert build.NOT_BUILT.read_text() == reason + "\n"
+    assert {path.name for path in folder.iterdir()} == {"compiler", "not_built.txt"}
 
 
 def test_a_compiler_that_works_replaces_the_library_and_the_reason(folder, monkeypatch):
     """The stand-in writes what it was asked to make: its arguments."""
     build.NOT_BUILT.write_text("once there was no compiler")
     script = 'arguments="$*"; while [ "$1" != -o ]; do shift; done; echo "$arguments" > "$2"'
-    monkeypatch.setenv("CXX", compiler(folder, script))
+    monkeypatch.setenv("CXX", compiler(folder, script) + " -DEXTRA")
     assert build.build() is None
     linked = build.LIBRARY.read_text()
-    assert "-shared" in linked and all(f"kernels-{name}.o" in linked for name in build.CAPABILITIES)
+    assert "-shared" in linked and "-DEXTRA" in linked
+    assert all(f"kernels-{name}.o" in linked for name in build.CAPABILITIES)
     assert {path.name for path in folder.iterdir()} == {"compiler", "library.so"}
 
 
+def test_a_folder_that_cannot_be_written_does_not_stop_an_installation(folder, monkeypatch):
+    monkeypatch.setattr(build, "NOT_BUILT", folder / "missing" / "not_built.txt")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert build.build() == "no C++ compiler no-such-compiler on the PATH"
+
+
 def test_skipping(folder, monkeypatch):
+    build.LIBRARY.write_bytes(b"old")
     monkeypatch.setenv(build.SKIP_VARIABLE, "1")
     assert build.build() == "LACONVNET_SKIP_NATIVE was set"
     assert not build.LIBRARY.exists()

@@ -57,8 +57,7 @@ def test_an_instruction_set_can_be_asked_for(monkeypatch):
     monkeypatch.setenv(library.CAPABILITY_VARIABLE, "baseline")
     assert library.describe().startswith("baseline, on ")
     monkeypatch.setenv(library.CAPABILITY_VARIABLE, "avx1024")
-    with pytest.raises(ValueError, match=r"LACONVNET_CPU_CAPABILITY: 'avx1024' cannot run here; allowed: .*baseline"):
-        library.describe()
+    assert falls_back("LACONVNET_CPU_CAPABILITY: 'avx1024' cannot run here; allowed: ")
 
 
 @pytest.mark.skipif(not BUILT, reason="native: not built")

@@ -25,7 +25,13 @@ def why_not(x: Tensor, kernel_size: int) -> str | None:
     if kernel_size > MAX_KERNEL_SIZE:
         return f"has kernel_size up to {MAX_KERNEL_SIZE}, not {kernel_size}"
     loaded = library.load()
-    return loaded if isinstance(loaded, str) else None
+    if isinstance(loaded, str):
+        return loaded
+    try:
+        library.choose_capability(loaded)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _run(
@@ -56,7 +62,10 @@ def _run(
     if dropout is not None:
         problem.drop_below, problem.drop_scale = dropout.threshold, dropout.scale
         problem.drop_seed = int(dropout.seed)
-    if loaded.functions[name](ctypes.byref(problem)):
+    code = loaded.functions[name](ctypes.byref(problem))
+    if code == 2:
+        raise ValueError(f"kernel_size is {kernel_size}; allowed: odd numbers up to {MAX_KERNEL_SIZE}")
+    if code:
         raise MemoryError(f"no memory for the buffers of dynamic_conv2d on {tuple(image.shape)}")
     return out
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -37,20 +39,20 @@ if platform.machine().lower() in ("x86_64", "amd64"):
     }
 
 
-def find_compiler() -> str | None:
-    """The compiler ``CXX`` names, else the first of the usual ones, or None."""
-    names = [os.environ["CXX"]] if os.environ.get("CXX") else ["c++", "g++", "clang++"]
-    return next((path for path in map(shutil.which, names) if path), None)
+def find_compiler() -> list[str] | None:
+    """The command ``CXX`` holds, else the first of the usual compilers, or None."""
+    commands = [shlex.split(os.environ["CXX"])] if os.environ.get("CXX") else [["c++"], ["g++"], ["clang++"]]
+    return next((command for command in commands if shutil.which(command[0])), None)
 
 
-def _compile(compiler: str, arguments: tuple[str, ...]) -> None:
-    result = subprocess.run((compiler, *arguments), capture_output=True, text=True)
+def _compile(compiler: list[str], arguments: tuple[str, ...]) -> None:
+    result = subprocess.run((*compiler, *arguments), capture_output=True, text=True, errors="replace")
     if result.returncode:
-        command = " ".join((compiler, *arguments))
+        command = shlex.join((*compiler, *arguments))
         raise OSError(f"{command}\nended with code {result.returncode}\n{result.stderr or result.stdout}")
 
 
-def _build(compiler: str) -> None:
+def _build(compiler: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="laconvnet-") as folder:
         jobs: list[tuple[str, ...]] = [(*FLAGS, "-c", str(HERE / "library.cpp"), "-o", f"{folder}/library.o")]
         for name, flags in CAPABILITIES.items():
@@ -68,10 +70,10 @@ def _build(compiler: str) -> None:
 
 
 def build() -> str | None:
-    """Compile and put the library in its place; an older one stays where that fails.
+    """Compile and put the library in its place; where that fails there is none, since an older one may not fit.
 
     Returns:
-        None, or in words why there is no new library.
+        None, or in words why there is no library.
     """
     if os.environ.get(SKIP_VARIABLE, "0") not in ("", "0"):
         reason = f"{SKIP_VARIABLE} was set"
@@ -85,7 +87,9 @@ def build() -> str | None:
         else:
             NOT_BUILT.unlink(missing_ok=True)
             return None
-    NOT_BUILT.write_text(reason + "\n", encoding="utf-8")
+    with suppress(OSError):  # a folder that cannot be written is part of the reason
+        LIBRARY.unlink(missing_ok=True)
+        NOT_BUILT.write_text(reason + "\n", encoding="utf-8")
     return reason
 
 

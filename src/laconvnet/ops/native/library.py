@@ -52,10 +52,12 @@ class Library:
 def _openmp_entry() -> int | None:
     """Address of ``GOMP_parallel`` in the OpenMP runtime that PyTorch brought or loaded, or None."""
     folder = Path(torch.__file__).parent / "lib"
-    for name in [*map(str, sorted(folder.glob("lib*omp*.so*"))), "libgomp.so.1", "libomp.so", "libiomp5.so"]:
+    brought = map(str, sorted(folder.glob("lib*omp*.so*")))
+    # First what a preloaded runtime offers to everyone: PyTorch uses that, too.
+    for name in [None, *brought, "libgomp.so.1", "libomp.so", "libiomp5.so"]:
         try:
             # RTLD_NOLOAD: a runtime that nobody uses yet would be a second one.
-            runtime = ctypes.CDLL(name, mode=os.RTLD_NOLOAD | os.RTLD_NOW)
+            runtime = ctypes.CDLL(name, mode=os.RTLD_NOLOAD | os.RTLD_NOW) if name else ctypes.CDLL(None)
             return ctypes.cast(runtime.GOMP_parallel, ctypes.c_void_p).value
         except (OSError, AttributeError):
             continue
@@ -145,4 +147,7 @@ def describe() -> str:
     if isinstance(loaded, str):
         return loaded
     threads = "PyTorch's own threads" if loaded.shares_threads else "threads of their own"
-    return f"{choose_capability(loaded)[0]}, on {threads}"
+    try:
+        return f"{choose_capability(loaded)[0]}, on {threads}"
+    except ValueError as error:
+        return str(error)
