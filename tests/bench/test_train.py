@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from laconvnet.bench import Load, Memory, ParityError, bench_train, train
+from laconvnet.bench.operator_case import PLAIN, on_backend
 from laconvnet.bench.train import TrainingStep
+from laconvnet.layers import laconv
 from laconvnet.ops import BACKENDS
 
 
@@ -55,3 +57,18 @@ def test_a_backend_with_a_wrong_gradient_is_not_timed(monkeypatch):
 def test_number_formats_that_need_more_are_refused():
     with pytest.raises(ValueError, match="float16 needs its loss scaled"):
         bench(dtypes=("float16",))
+
+
+def test_a_step_without_the_operator_is_the_same_step():
+    """Plain PyTorch in its place: the same network, loss and update, no custom operator in sight."""
+    load = Load(size=64, batch=2, words=3)
+    steps = [TrainingStep("n", load, vocabulary_size=50, backend=backend) for backend in ("reference", PLAIN)]
+    assert [step.name for step in steps] == ["n reference", "n plain"]
+    losses = []
+    for step in steps:
+        network, _raw = step._ready()
+        with on_backend(step.backend), torch.no_grad():
+            losses.append(network.eval()(*load.inputs(50))["rec"])
+    torch.testing.assert_close(*losses)
+    with on_backend(PLAIN), pytest.raises(ValueError, match="interleaved groups, not 'contiguous'"):
+        laconv.dynamic_conv2d(torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1, 1, 1), group_layout="contiguous")

@@ -20,7 +20,9 @@ Batch = Annotated[str, typer.Option(metavar="N,N", help="Pictures together.")]
 Words = Annotated[int, typer.Option(min=1, help="Words per sentence.")]
 VocabularySize = Annotated[int, typer.Option(min=2, help="Rows of the word-vector table.")]
 Dtype = Annotated[str, typer.Option(metavar="NAME,NAME", help="Number formats: float32, bfloat16, float16.")]
-Backends = Annotated[str, typer.Option(metavar="NAME,NAME", help="Backends of the operator; default lets it choose.")]
+Backends = Annotated[
+    str, typer.Option(metavar="NAME,NAME", help="Of the operator; default lets it choose, plain is PyTorch alone.")
+]
 Memory = Annotated[bool, typer.Option(help="Also run each in a process of its own, for its peak of memory.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; PyTorch's number unless given.")]
 Repeats = Annotated[int, typer.Option(min=2, help="Timed rounds.")]

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from laconvnet.bench.machine import use_threads
 from laconvnet.bench.memory import measure_memory
 from laconvnet.bench.networks import LaConvNetwork, Load, Network
-from laconvnet.bench.operator_case import DEFAULT, PASSES, check_backends
+from laconvnet.bench.operator_case import DEFAULT, PASSES, PLAIN, check_backends
 from laconvnet.bench.plot import Panel, draw_bars
 from laconvnet.bench.report import Report, Row
 from laconvnet.bench.resnet import ResNet50
@@ -142,8 +142,8 @@ def _seconds(run: Callable[[], object]) -> float:
 
 
 def baseline_of(contenders: Mapping[str, object]) -> str:
-    """The name of the contender that others are compared with: the first on the reference backend, or the first."""
-    references = (name for name, one in contenders.items() if getattr(one, "backend", None) == "reference")
+    """The name of the contender that others are compared with: the first on unfold and einsum, or the first."""
+    references = (name for name, one in contenders.items() if getattr(one, "backend", None) in ("reference", PLAIN))
     return next(references, next(iter(contenders)))
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from laconvnet.bench.cost import Cost, measure_cost
-from laconvnet.bench.operator_case import DEFAULT, on_backend
+from laconvnet.bench.operator_case import DEFAULT, PLAIN, on_backend
 from laconvnet.models import LaConvNet, build_model, compile_look, named_dtype, prepare_for_inference
 from laconvnet.ops.backends import select_backend
 
@@ -89,6 +89,8 @@ def chosen_backend(backend: str, dtype: str, device: str) -> str:
         ValueError: no such backend.
         RuntimeError: it cannot run there.
     """
+    if backend == PLAIN:
+        return PLAIN
     with on_backend(backend):
         return select_backend(torch.empty(0, dtype=named_dtype(dtype), device=device), 7).name
 

@@ -7,24 +7,39 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from laconvnet.bench.operator_forms import unfold_einsum
 from laconvnet.bench.parity import check_parity
+from laconvnet.layers import laconv
 from laconvnet.models import named_dtype, resolve_config
 from laconvnet.ops import dynamic_conv2d, use_backend
 
 REFERENCE = "reference"
 DEFAULT = "default"
 """In the place of a backend's name: whichever the operator chooses."""
+PLAIN = "plain"
+"""In the place of a backend's name: unfold and einsum as one writes them without this project, PyTorch's to
+differentiate."""
 PASSES = ("forward", "forward+backward")
 
 
-def on_backend(name: str) -> AbstractContextManager[None]:
-    """Where the operator runs on a backend, or on its own choice."""
+def on_backend(name: str) -> AbstractContextManager[Any]:
+    """Where the operator runs on a backend, or on its own choice; or networks without the operator, for `PLAIN`."""
+    if name == PLAIN:
+        return patch.object(laconv, "dynamic_conv2d", _plain)
     return nullcontext() if name == DEFAULT else use_backend(name)
+
+
+def _plain(x: Tensor, weight: Tensor, *, group_layout: str, dropout: float = 0.0) -> Tensor:
+    if group_layout != "interleaved":
+        raise ValueError(f"plain PyTorch is written for interleaved groups, not {group_layout!r}")
+    return unfold_einsum(x, F.dropout(weight, dropout))
 
 
 class Shape(NamedTuple):
@@ -54,7 +69,7 @@ class Contender:
     name: str
     kind: str
     run: Callable[[Tensor, Tensor], Tensor]
-    context: Callable[[], AbstractContextManager[None]] = nullcontext
+    context: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 
 def stage_shapes(preset: str, size: int, stages: Sequence[int] | None = None) -> list[Shape]:
@@ -141,6 +156,8 @@ class Case:
 
 def backend_contender(name: str) -> Contender:
     """The operator on a backend, or on its own choice."""
+    if name == PLAIN:
+        return Contender(name, "comparator", unfold_einsum)
     return Contender(name, "backend", dynamic_conv2d, partial(on_backend, name))
 
 

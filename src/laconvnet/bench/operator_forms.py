@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -18,6 +19,15 @@ def unfold_mul_sum(x: Tensor, weight: Tensor) -> Tensor:
     patches = F.unfold(x, kernel_size, padding=kernel_size // 2)
     patches = patches.view(x.shape[0], -1, groups, taps, x.shape[2] * x.shape[3])
     return (patches * weight.flatten(3).unsqueeze(1)).sum(3).view(x.shape)
+
+
+def unfold_einsum(x: Tensor, weight: Tensor) -> Tensor:
+    """The same by einsum. PyTorch differentiates it by keeping the patches, K*K times the memory of x."""
+    groups, taps = weight.shape[1:3]
+    kernel_size = math.isqrt(taps)
+    patches = F.unfold(x, kernel_size, padding=kernel_size // 2)
+    patches = patches.view(x.shape[0], -1, groups, taps, x.shape[2] * x.shape[3])
+    return torch.einsum("njgtp,ngtp->njgp", patches, weight.flatten(3)).reshape(x.shape)
 
 
 def frame(x: Tensor, weight: Tensor) -> Tensor:
