@@ -6,10 +6,6 @@
 #include <thread>
 #include <vector>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include "problem.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
@@ -111,23 +107,11 @@ void work(void *shared) {
     }
 }
 
-// Fresh memory comes in pages of 4 KB, each zeroed by the system when first written; large results ask for 2 MB pages,
-// which costs a third as much.
-void ask_for_large_pages([[maybe_unused]] void *data, [[maybe_unused]] size_t size) {
-#if defined(__linux__)
-    constexpr uintptr_t page = 2 << 20;
-    uintptr_t first = ((uintptr_t)data + page - 1) / page * page, last = ((uintptr_t)data + size) / page * page;
-    if (last > first) madvise((void *)first, last - first, MADV_HUGEPAGE);
-#endif
-}
-
 // 0, or 1 when memory ran out, or 2 for a kernel size there is no code for.
 int execute(Pass pass, const Problem &p) {
     if (p.kernel_size < 1 || p.kernel_size > 11 || p.kernel_size % 2 == 0) return 2;
     if (p.batch == 0 || p.channels == 0 || p.height == 0 || p.width == 0) return 0;
     Plan plan = make_plan(pass, p);
-    int64_t planes = pass == Pass::grad_weight ? p.groups * p.kernel_size * p.kernel_size : p.channels;
-    ask_for_large_pages(p.out, (size_t)(p.batch * planes * p.height * p.width) * (p.bfloat16 ? 2 : 4));
     Team team{&plan, chosen_capability(p.capability).run};
     double products = (double)p.batch * p.channels * p.height * p.width * p.kernel_size * p.kernel_size;
     on_threads(std::min({p.threads, plan.tasks, (int64_t)(products / GRAIN) + 1}), work, &team);
