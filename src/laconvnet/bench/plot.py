@@ -110,6 +110,15 @@ def draw_growth(path: Path, panels: Sequence[Panel]) -> None:
             axes.plot(amounts, [height * (amount / middle) ** exponent for amount in amounts], "-", color=color)
         axes.set_xscale("log")
         _label(axes, panel, panel.title)
+        amounts = sorted({row["amount"] for row in panel.rows})
+        axes.set_xticks(amounts, [f"{amount:,}" for amount in amounts], rotation=30, ha="right")
+        values = [row[panel.value] for row in panel.rows]
+        low, high = min(values), max(values)
+        margin = max(1.3, math.sqrt(4 * low / high))  # what hardly grows is to look so
+        axes.set_ylim(low / margin, high * margin)
+        for axis in axes.xaxis, axes.yaxis:
+            axis.set_minor_formatter("")
+        axes.yaxis.set_major_formatter("{x:,g}")
         axes.legend(frameon=False, fontsize=8)
     figure.savefig(path, format="png")
 
