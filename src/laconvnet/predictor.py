@@ -97,7 +97,7 @@ class Predictor:
         preprocess: how pictures and sentences reach it.
         device: where to run it.
         batch_size: pairs that go through the network together.
-        dtype: bfloat16 is about twice as fast on CPUs and GPUs that have it, and moves boxes a little.
+        dtype: bfloat16 is faster on CPUs and GPUs that have it, and moves boxes a little.
         compile: see `models.compile_look`; the first calls take long, a dict holds options of `torch.compile`.
     """
 
