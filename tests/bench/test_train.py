@@ -32,6 +32,14 @@ def test_rows():
     assert rows[0]["sentences_per_second"] == pytest.approx(2e3 / rows[0]["median_ms"], rel=1e-3)
 
 
+def test_every_backend_with_checkpointing_beside_it_without():
+    rows = bench(backends=("shifted", PLAIN), grad_checkpointing=True).rows
+    assert [row["contender"] for row in rows] == [
+        "n shifted", "n shifted checkpointed", "n plain", "n plain checkpointed",
+    ]  # fmt: skip
+    assert rows[2]["times_faster"] == 1
+
+
 def test_a_step_learns(monkeypatch):
     step = TrainingStep("n", Load(size=64, batch=2), vocabulary_size=50)
     network = step._network.network()

@@ -85,6 +85,12 @@ def test_wrong_overrides_are_explained(file: Path, override: str, message: str) 
         load_config(file, [override])
 
 
+def test_a_compiled_network_is_not_told_what_to_compute_again(file: Path) -> None:
+    assert load_config(file, ["grad_checkpointing=true"]).grad_checkpointing
+    with pytest.raises(ConfigError, match="grad_checkpointing and compile are both set"):
+        load_config(file, ["grad_checkpointing=true", "compile=true"])
+
+
 def test_a_wrong_file_is_named_with_every_mistake(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("preset: n\ndata:\n  root: x\n  flipp: 1\nepochs: many\n")

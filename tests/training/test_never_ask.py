@@ -60,6 +60,7 @@ STEPS = {
     "nearest cell and distance": {"task_options": {"assignment": "nearest", "l1_weight": 1.0}},
     "box and mask": {"masks": True},
     "accumulated": {"gradient_accumulation": 2},
+    "checkpointed": {"grad_checkpointing": True},
     "not clipped": {"optimizer": {"name": "adamw", "clip_grad_norm": None}},
 }
 

@@ -12,6 +12,7 @@ from toy_world import toy_config
 
 from laconvnet.data import Record, read_records
 from laconvnet.language import Vocabulary, load_word_vectors
+from laconvnet.layers import LaConvBlock
 from laconvnet.training.datasets import shuffled_sentences
 from laconvnet.training.setup import build_parts, initialise_embedding
 
@@ -75,6 +76,12 @@ def test_parts_follow_the_settings(world: Path, tmp_path: Path) -> None:
     assert "red" in parts.vocabulary and parts.vocabulary.num_buckets == 32
     resumed = build_parts(config, Vocabulary(["other"]))
     assert resumed.vocabulary == Vocabulary(["other"])
+
+
+@pytest.mark.parametrize("enable", [True, False])
+def test_blocks_learn_whether_memory_is_short(world: Path, tmp_path: Path, enable: bool) -> None:
+    model = build_parts(toy_config(world, tmp_path, preset="n", grad_checkpointing=enable)).model
+    assert {block.grad_checkpointing for block in model.modules() if isinstance(block, LaConvBlock)} == {enable}
 
 
 def test_the_embedding_takes_the_word_vectors() -> None:

@@ -126,6 +126,9 @@ def bench_train(
     vocabulary_size: VocabularySize = 10000,
     dtype: Dtype = "float32",
     backend: Backends = "default",
+    grad_checkpointing: Annotated[
+        bool, typer.Option("--grad-checkpointing", help="Also with gradient checkpointing.")
+    ] = False,
     memory: Memory = True,
     threads: Threads = None,
     repeats: Repeats = 5,
@@ -146,6 +149,7 @@ def bench_train(
             vocabulary_size=vocabulary_size,
             dtypes=_names(dtype),
             backends=_names(backend),
+            grad_checkpointing=grad_checkpointing,
             memory=memory,
             threads=threads,
             repeats=repeats,

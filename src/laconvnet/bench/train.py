@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -37,12 +38,14 @@ class TrainingStep:
         load: what it is given.
         vocabulary_size: rows of its frozen word-vector table.
         backend: of the operator, by name, or `DEFAULT`.
+        grad_checkpointing: keep less for the backward pass, see `LaConvNet.set_grad_checkpointing`.
     """
 
     preset: str
     load: Load
     vocabulary_size: int = 10_000
     backend: str = DEFAULT
+    grad_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         if self.load.dtype == "float16":
@@ -50,8 +53,8 @@ class TrainingStep:
 
     @property
     def name(self) -> str:
-        """Preset, and the backend that runs."""
-        return self._network.name
+        """Preset, the backend that runs, and whether it checkpoints."""
+        return f"{self._network.name}{' checkpointed' if self.grad_checkpointing else ''}"
 
     @property
     def device(self) -> str:
@@ -66,6 +69,7 @@ class TrainingStep:
         """The network, and a batch as a loader gives it."""
         network = self._network.network()
         network.text.embedding.requires_grad_(False)
+        network.set_grad_checkpointing(self.grad_checkpointing)
         images, tokens = self.load.inputs(self.vocabulary_size)
         corners = torch.rand(self.load.batch, 2, 2, generator=torch.Generator().manual_seed(0)).sort(1).values
         boxes = (corners * self.load.size).flatten(1).to(self.device)
@@ -104,6 +108,7 @@ def bench_train(
     vocabulary_size: int = 10_000,
     dtypes: Sequence[str] = ("float32",),
     backends: Sequence[str] = (DEFAULT,),
+    grad_checkpointing: bool = False,
     device: str = "cpu",
     threads: int | None = None,
     repeats: int = 5,
@@ -120,6 +125,7 @@ def bench_train(
         vocabulary_size: rows of the word-vector table.
         dtypes: "float32", "bfloat16".
         backends: of the operator, by name; "default" is its own choice.
+        grad_checkpointing: also time each with gradient checkpointing.
         device: where to run.
         threads: CPU threads; None leaves PyTorch's.
         repeats: timed rounds.
@@ -127,8 +133,8 @@ def bench_train(
         progress: show a bar.
 
     Returns:
-        A row per batch, number format and backend; "times_faster" and "share_of_memory" are against the reference
-        backend, or against the first row of the batch if that is not asked for.
+        A row per batch, number format, backend and way to keep activations; "times_faster" and "share_of_memory" are
+        against the reference backend, or against the first row of the batch if that is not asked for.
 
     Raises:
         ParityError: a backend disagrees with the reference.
@@ -140,7 +146,8 @@ def bench_train(
             steps: dict[str, TrainingStep] = {}
             for dtype in dtypes:
                 load = Load(size, batch, words, dtype, device)
-                own = [TrainingStep(preset, load, vocabulary_size, backend) for backend in backends]
+                ways = (False, True) if grad_checkpointing else (False,)
+                own = [TrainingStep(preset, load, vocabulary_size, *choice) for choice in product(backends, ways)]
                 check_backends(backends, preset, size=size, batch=batch, dtype=dtype, device=device, pass_=PASSES[1])
                 for step in own:
                     steps[step.name if dtype == "float32" else f"{step.name} {dtype}"] = step

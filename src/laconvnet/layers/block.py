@@ -1,10 +1,13 @@
 """LaConvBlock: a language-guided convolution and a two-layer perceptron, each with a residual path (Eq. 5, 6)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from laconvnet.layers.checkpointing import Inputs, recomputed
 from laconvnet.layers.generator import TextMemory
 from laconvnet.layers.laconv import LaConv, LanguageConv
 
@@ -44,6 +47,9 @@ class LaConvBlock(nn.Module):
 
     The second SiLU is not in the paper's equation; the authors' network has it.
 
+    With `grad_checkpointing` set, a pass that will be differentiated keeps x and the outputs of LaConv and of the
+    perceptron's convolutions; kernels, norms and activations are computed again in the backward pass.
+
     Args:
         conv: `LaConv`, or `LanguageConv` for the ablation.
         dim: channels.
@@ -55,6 +61,7 @@ class LaConvBlock(nn.Module):
         self.conv = conv
         self.norm = nn.BatchNorm2d(dim)
         self.mlp = pointwise_mlp(dim, mlp_ratio)
+        self.grad_checkpointing = False
 
     def read(self, sentence: Sentence) -> Memory:
         """Take in sentences, before any picture.
@@ -70,5 +77,19 @@ class LaConvBlock(nn.Module):
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         """x (N, dim, H, W) under sentences that were read, one for each or one for all; returns (N, dim, H, W)."""
-        x = F.silu(x + self.norm(self.conv(x, memory)))
-        return F.silu(x + self.mlp(x))
+        expand, norm, activation, project, last_norm = self.mlp
+        x = self._step(_join, x, self._step(self.conv, x, memory), self.norm)
+        hidden = self._step(lambda hidden: project(activation(norm(hidden))), expand(x))
+        return self._step(_join, x, hidden, last_norm)
+
+    def _step(self, function: Callable[[*Inputs], Tensor], *inputs: *Inputs) -> Tensor:
+        """One step of `forward`, of which the backward pass is given the inputs alone where memory is short."""
+        if self.grad_checkpointing and torch.is_grad_enabled():
+            return recomputed(self, function, *inputs)
+        return function(*inputs)
+
+
+def _join(x: Tensor, change: Tensor, norm: nn.Module) -> Tensor:
+    """A residual path: SiLU(x + norm(change))."""
+    x = x + norm(change)
+    return F.silu(x, inplace=not x.requires_grad)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from laconvnet.language.encoder import TextEncoder
-from laconvnet.layers import Memory, Sentence
+from laconvnet.layers import LaConvBlock, Memory, Sentence
 from laconvnet.models.backbone import Backbone
 from laconvnet.models.config import ModelConfig
 from laconvnet.models.heads import BoxHead, MaskHead
@@ -74,6 +74,12 @@ class LaConvNet(nn.Module):
     def dtype(self) -> torch.dtype:
         """The dtype of the feature maps."""
         return next(self.neck.parameters()).dtype
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Choose whether blocks keep less for the backward pass and compute it again there: less memory, more time."""
+        for module in self.modules():
+            if isinstance(module, LaConvBlock):
+                module.grad_checkpointing = enable
 
     def read(self, tokens: Tensor) -> Reading:
         """Take in sentences: token ids (N, L) int64, 0 = padding after the words."""

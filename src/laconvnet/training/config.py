@@ -243,6 +243,9 @@ class TrainConfig(Section):
     mixed_precision: Literal["no", "bf16", "fp16"] = Field(
         default="no", description="Number format of the forward pass."
     )
+    grad_checkpointing: bool = Field(
+        default=False, description="Compute parts of the blocks again in the backward pass: less memory, more time."
+    )
     device: Literal["auto", "cpu"] = Field(default="auto", description="Use an accelerator if there is one, or never.")
     threads: int | None = Field(default=None, ge=1, description="CPU threads of PyTorch; null leaves its default.")
     compile: bool = Field(default=False, description="Compile the network with torch.compile.")
@@ -265,6 +268,11 @@ class TrainConfig(Section):
             )
         if self.schedule.kind == "steps" and not self.schedule.milestones:
             raise ValueError("schedule.milestones must name at least one epoch when schedule.kind is steps")
+        if self.compile and self.grad_checkpointing:
+            raise ValueError(
+                "grad_checkpointing and compile are both set; torch.compile decides itself what to compute again: "
+                "leave one out"
+            )
         return self
 
     def to_yaml(self) -> str:

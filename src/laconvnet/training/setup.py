@@ -59,6 +59,7 @@ def build_parts(
     if vocabulary is None:
         vocabulary = list_words(config, train_data)
     model = build_model(config.preset, tasks=(config.task,), vocabulary=vocabulary, **config.model)
+    model.set_grad_checkpointing(config.grad_checkpointing)
     initialise_embedding(
         model.text.embedding,
         vocabulary,
