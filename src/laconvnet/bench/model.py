@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from laconvnet.bench.machine import use_threads
+from laconvnet.bench.machine import empty_compile_cache, use_threads
 from laconvnet.bench.memory import measure_memory
 from laconvnet.bench.networks import LaConvNetwork, Load, Network
 from laconvnet.bench.operator_case import DEFAULT, PASSES, PLAIN, check_backends
@@ -118,9 +118,11 @@ def _bench_batch(
     contenders: Mapping[str, Network], limits: Mapping[str, Limit], repeats: int, memory: bool
 ) -> list[Row]:
     # Before anything is built here: on a GPU both share the memory.
-    peaks = {name: measure_memory(network).row() if memory else {} for name, network in contenders.items()}
+    with empty_compile_cache():
+        peaks = {name: measure_memory(network).row() if memory else {} for name, network in contenders.items()}
     runs = {name: network.build() for name, network in contenders.items()}
-    first_calls = {name: _seconds(run) for name, run in runs.items()}
+    with empty_compile_cache():
+        first_calls = {name: _seconds(run) for name, run in runs.items()}
     products = {f"matrix product {dtype}": limit.run for dtype, limit in limits.items()}
     times = compare({**runs, **products}, repeats=repeats)
     best = {dtype: limit.rate(times[f"matrix product {dtype}"]) for dtype, limit in limits.items()}

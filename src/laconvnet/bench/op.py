@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from laconvnet.bench import operator_forms
-from laconvnet.bench.machine import use_threads
+from laconvnet.bench.machine import empty_compile_cache, use_threads
 from laconvnet.bench.operator_case import PASSES, REFERENCE, Case, Contender, Shape, backend_contender
 from laconvnet.bench.parity import check_parity
 from laconvnet.bench.plot import Panel, draw_bars
@@ -71,7 +69,7 @@ def bench_op(
     cases = [(named_dtype(dtype), batch, shape) for dtype in dtypes for batch in batches for shape in shapes]
     rows: list[Row] = []
     notes: list[str] = []
-    with use_threads(threads), _empty_compile_cache() if compiled else nullcontext():
+    with use_threads(threads), empty_compile_cache() if compiled else nullcontext():
         limits = operator_limits(where)
         for dtype, batch, shape in tqdm(cases, desc="op", unit="shape", disable=None if progress else True):
             case = Case(shape, batch, dtype, where)
@@ -171,21 +169,6 @@ def _rates(time: Timing, reference: Timing | None, operations: float, size: floa
 def _typical(rows: Sequence[Row], names: Sequence[str]) -> dict[str, float]:
     """The median rate of each limit over all rows."""
     return {name: round(statistics.median(row[name] for row in rows), 1) for name in names}
-
-
-@contextmanager
-def _empty_compile_cache() -> Iterator[None]:
-    """What torch.compile has made before would hide what its first call costs."""
-    name = "TORCHINDUCTOR_CACHE_DIR"
-    before = os.environ.get(name)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        os.environ[name] = folder
-        try:
-            yield
-        finally:
-            os.environ.pop(name)
-            if before is not None:
-                os.environ[name] = before
 
 
 def _draw(path: Path, rows: Sequence[Row]) -> None:
