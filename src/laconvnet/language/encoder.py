@@ -126,17 +126,18 @@ class TextEncoder(nn.Module):
         )
         self.pooling = AttentivePooling(dim, hidden_dim=dim // 2, out_dim=dim, dropout=dropout)
 
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, tokens: Tensor, *, pool: bool = True) -> tuple[Tensor, Tensor, Tensor | None]:
         """Encode sentences.
 
         Args:
             tokens: (N, L) int64, 0 = padding, after the words.
+            pool: also make one vector of each sentence.
 
         Returns:
-            Word features (N, L, D); mask (N, L) bool, True at padding; pooled sentence (N, D).
+            Word features (N, L, D); mask (N, L) bool, True at padding; pooled sentence (N, D), or None.
         """
         mask = tokens == 0
         words, _ = self.rnn(self.embedding(tokens))
         for layer in self.layers:
             words = layer(words, mask)
-        return words, mask, self.pooling(words, mask)
+        return words, mask, self.pooling(words, mask) if pool else None

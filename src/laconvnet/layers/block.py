@@ -69,11 +69,7 @@ class LaConvBlock(nn.Module):
         Raises:
             ValueError: the block reads the pooled sentence and there is none.
         """
-        if isinstance(self.conv, LaConv):
-            return self.conv.read(sentence.words, sentence.mask)
-        if sentence.pooled is None:
-            raise ValueError("a block that reads the pooled sentence needs a text encoder that pools")
-        return sentence.pooled
+        return self.conv.read(sentence.words, sentence.mask, sentence.pooled)
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         """x (N, dim, H, W) under sentences that were read, one for each or one for all; returns (N, dim, H, W)."""

@@ -32,6 +32,24 @@ class TextMemory:
     mask: Tensor
 
 
+def read_text(key: nn.Linear, value: nn.Linear, num_heads: int, text: Tensor, text_mask: Tensor) -> TextMemory:
+    """Turn sentences, text (N, L, D) and text_mask (N, L) bool, into keys and values."""
+    sentences, words, _ = text.shape
+    head_dim = key.out_features // num_heads
+    text = text.to(key.weight.dtype)
+    keys = key(text).view(sentences, words, num_heads, head_dim).transpose(1, 2)
+    values = value(text).view(sentences, words, num_heads, head_dim).permute(0, 2, 3, 1)
+    return TextMemory(keys / math.sqrt(head_dim), values, text_mask)
+
+
+def attend(query: Tensor, memory: TextMemory) -> Tensor:
+    """The affinity matrix A of Eq. 4 of queries (N, c, P): (N, m, L, P), each column sums to 1, padding gets 0."""
+    heads, head_dim = memory.value.shape[1:3]
+    scores = memory.key @ query.view(query.shape[0], heads, head_dim, query.shape[2])
+    scores = scores.masked_fill(memory.mask[:, None, :, None], torch.finfo(scores.dtype).min)
+    return scores.softmax(2)
+
+
 class ParameterGenerator(nn.Module):
     """Multi-head attention from positions to words, on pixels packed s x s to one token.
 
@@ -65,14 +83,13 @@ class ParameterGenerator(nn.Module):
         self.head_dim = condition_dim // num_heads
         self.dropout = dropout
         self.position = position
-        self.limits: nn.Parameter | None = None
         self._code: Tensor | None = None
         area = packing * packing
         self.query = nn.Conv2d(dim * area, condition_dim, 1)
         self.key = nn.Linear(text_dim, condition_dim)
         self.value = nn.Linear(text_dim, condition_dim)
         self.merge = nn.Conv2d(condition_dim, condition_dim * area, 1)
-        self.norm: nn.Module = nn.BatchNorm2d(condition_dim)
+        self.norm = nn.BatchNorm2d(condition_dim)
 
     def read(self, text: Tensor, text_mask: Tensor) -> TextMemory:
         """Turn sentences into keys and values.
@@ -81,11 +98,7 @@ class ParameterGenerator(nn.Module):
             text: (N, L, D).
             text_mask: (N, L) bool, True where the sentence has ended.
         """
-        sentences, words, _ = text.shape
-        text = text.to(self.key.weight.dtype)
-        key = self.key(text).view(sentences, words, self.num_heads, self.head_dim).transpose(1, 2)
-        value = self.value(text).view(sentences, words, self.num_heads, self.head_dim).permute(0, 2, 3, 1)
-        return TextMemory(key / math.sqrt(self.head_dim), value, text_mask)
+        return read_text(self.key, self.value, self.num_heads, text, text_mask)
 
     def _position_code(self, x: Tensor) -> Tensor:
         """The code for maps like x, kept until another size, dtype or device comes."""
@@ -113,9 +126,7 @@ class ParameterGenerator(nn.Module):
         # A 1x1 convolution of pixels packed s x s is an s x s convolution with stride s.
         weight = self.query.weight.view(-1, x.shape[1], self.packing, self.packing)
         query = F.conv2d(x, weight, self.query.bias, stride=self.packing)
-        scores = memory.key @ query.reshape(x.shape[0], self.num_heads, self.head_dim, query.shape[2] * query.shape[3])
-        scores = scores.masked_fill(memory.mask[:, None, :, None], torch.finfo(scores.dtype).min)
-        return scores.softmax(2)
+        return attend(query.flatten(2), memory)
 
     def forward(self, x: Tensor, memory: TextMemory) -> Tensor:
         """The condition C of Eq. 3 at full resolution.
@@ -125,7 +136,7 @@ class ParameterGenerator(nn.Module):
             memory: of as many sentences, or of one for all.
 
         Returns:
-            (N, c, H, W), non-negative; outside training with the channels of a pixel side by side in memory.
+            (N, c, H, W), non-negative.
         """
         s, height, width = self.packing, x.shape[2] // self.packing, x.shape[3] // self.packing
         attention = F.dropout(self.attention(x, memory), self.dropout, self.training)
@@ -133,34 +144,9 @@ class ParameterGenerator(nn.Module):
         # The merged channels of a token are (c, s, s); as (s, s, c) its pixels unpack in runs of s * c numbers.
         weight = self.merge.weight.view(-1, s, s, read.shape[1]).permute(3, 1, 2, 0).flatten(1)
         bias = cast(Tensor, self.merge.bias).view(-1, s, s).permute(1, 2, 0).flatten()
-        packed = torch.baddbmm(bias, read.transpose(1, 2), weight.expand(x.shape[0], -1, -1))
-        packed = packed.view(x.shape[0], height, width, s, s, read.shape[1])
-        if self.limits is not None:
-            return _unpack(packed.clamp_(*self.limits))
-        condition = _unpack(packed.relu_())
-        if self.training:
-            # Over channels that lie side by side PyTorch sums a batch's statistics naively, up to 4e-5 off.
-            condition = condition.contiguous()
+        packed = torch.baddbmm(bias, read.transpose(1, 2), weight.expand(x.shape[0], -1, -1)).relu_()
+        tokens = packed.view(x.shape[0], height, width, s, s, read.shape[1])
+        # The channels of a pixel lie side by side now; over such maps PyTorch sums a batch's statistics naively, up to
+        # 4e-5 off: the norm is given PyTorch's own order.
+        condition = tokens.permute(0, 5, 1, 3, 2, 4).reshape(x.shape[0], read.shape[1], *x.shape[2:])
         return self.norm(condition).relu_()  # type: ignore[no-any-return]
-
-    @torch.no_grad()
-    def fold_norm(self) -> None:
-        """Put the norm into `merge` and the ReLUs before and behind it into `limits`; for predicting only.
-
-        With scale a and shift b of a channel, ``relu(a * relu(z) + b)`` is ``a * z + b`` between two limits: at least
-        ``relu(b)`` where a is not negative, else at least 0 and at most ``relu(b)``.
-        """
-        norm = cast(nn.BatchNorm2d, self.norm)
-        scale = norm.weight / (cast(Tensor, norm.running_var) + norm.eps).sqrt()
-        shift = norm.bias - cast(Tensor, norm.running_mean) * scale
-        area = self.packing**2
-        self.merge.weight.mul_(scale.repeat_interleave(area)[:, None, None, None])
-        cast(Tensor, self.merge.bias).mul_(scale.repeat_interleave(area)).add_(shift.repeat_interleave(area))
-        rising, end = scale >= 0, shift.relu()
-        self.norm = nn.Identity()
-        self.limits = nn.Parameter(torch.stack([end * rising, end.masked_fill(rising, torch.inf)]), requires_grad=False)
-
-
-def _unpack(packed: Tensor) -> Tensor:
-    """Tokens (N, h, w, s, s, c) to a map (N, c, s*h, s*w), the channels of a pixel side by side in memory."""
-    return packed.transpose(2, 3).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)

@@ -61,15 +61,14 @@ class LaConv(nn.Module):
         )
         self.predict = nn.Conv2d(condition_dim, groups * kernel_size**2, 1)
 
-    def read(self, text: Tensor, text_mask: Tensor) -> TextMemory:
-        """Take in sentences: text (N, L, text_dim); text_mask (N, L) is True at padding."""
+    def read(self, text: Tensor, text_mask: Tensor, pooled: Tensor | None = None) -> TextMemory:
+        """Take in sentences: text (N, L, text_dim); text_mask (N, L) is True at padding; pooled is not needed."""
         return self.generator.read(text, text_mask)
 
     def kernels(self, x: Tensor, memory: TextMemory) -> Tensor:
         """The generated kernels W of Eq. 3: (N, groups, K*K, H, W)."""
-        condition = self.generator(x, memory).permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)
+        condition = self.generator(x, memory).flatten(2)
         weight = self.predict.weight.flatten(1).expand(x.shape[0], -1, -1)
-        # A product of matrices gives each tap one plane, whatever the layout of the condition.
         kernels = torch.baddbmm(self.predict.bias[:, None], weight, condition)  # type: ignore[index]
         return kernels.view(x.shape[0], self.groups, self.kernel_size**2, *x.shape[2:])
 
@@ -113,6 +112,16 @@ class LanguageConv(nn.Module):
         self.kernel_dropout = kernel_dropout
         self.group_layout: GroupLayout = group_layout
         self.predict = nn.Linear(text_dim, groups * kernel_size**2)
+
+    def read(self, text: Tensor, text_mask: Tensor, pooled: Tensor | None = None) -> Tensor:
+        """Take in sentences, of which the pooled vectors (N, text_dim) are all that counts.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if pooled is None:
+            raise ValueError("a block that reads the pooled sentence needs a text encoder that pools")
+        return pooled
 
     def forward(self, x: Tensor, sentence: Tensor) -> Tensor:
         """Convolve x (N, dim, H, W) under sentence vectors (N, text_dim), or one for all; returns (N, dim, H, W)."""

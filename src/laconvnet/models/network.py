@@ -62,9 +62,13 @@ class LaConvNet(nn.Module):
             self.heads["res"] = MaskHead(pyramid[0], width, config.head.mask_dilations)
         self._freeze_what_no_output_reads()
 
+    @property
+    def _pools_sentences(self) -> bool:
+        return self.config.backbone.conditioning == "sentence"
+
     def _freeze_what_no_output_reads(self) -> None:
         """So that every parameter that asks for a gradient gets one, in every process."""
-        if self.config.backbone.conditioning != "sentence":
+        if not self._pools_sentences:
             self.text.pooling.requires_grad_(False)
         if "rec" not in self.config.tasks and not self.config.neck.mask_path:
             for unread in (self.neck.down8, self.neck.mix16, self.neck.down16, self.neck.mix32):
@@ -83,7 +87,7 @@ class LaConvNet(nn.Module):
 
     def read(self, tokens: Tensor) -> Reading:
         """Take in sentences: token ids (N, L) int64, 0 = padding after the words."""
-        words, mask, pooled = self.text(tokens)
+        words, mask, pooled = self.text(tokens, pool=self._pools_sentences)
         sentence = Sentence(words, mask, pooled)
         return Reading(sentence, self.backbone.read(sentence))
 

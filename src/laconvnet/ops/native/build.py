@@ -56,7 +56,7 @@ def _build(compiler: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="laconvnet-") as folder:
         jobs: list[tuple[str, ...]] = [(*FLAGS, "-c", str(HERE / "library.cpp"), "-o", f"{folder}/library.o")]
         for name, flags in CAPABILITIES.items():
-            for source in "kernels", "limit":
+            for source in "kernels", "epilogue", "limit":
                 made = (str(HERE / f"{source}.cpp"), "-o", f"{folder}/{source}-{name}.o")
                 jobs.append((*FLAGS, *flags, f"-DCAPABILITY={name}", "-c", *made))
         with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -6,13 +6,18 @@
 #include <thread>
 #include <vector>
 
+#include "epilogue.h"
 #include "problem.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-#define DECLARE(capability)                              \
-    void run_task_##capability(const Plan &, int64_t); \
+#define DECLARE(capability)                                                      \
+    void run_task_##capability(const Plan &, int64_t);                           \
+    void affine_silu_##capability(const AffineSilu &, bool, int64_t, int64_t); \
+    void unpack_##capability(const Unpack &, bool, int64_t, int64_t);          \
     float multiply_add_loads_##capability(int64_t rounds)
+#define FUNCTIONS(capability) \
+    run_task_##capability, affine_silu_##capability, unpack_##capability, multiply_add_loads_##capability
 
 DECLARE(baseline);
 #if defined(__x86_64__)
@@ -26,6 +31,8 @@ struct Capability {
     const char *name;
     int lanes;  // float32 numbers in a register
     RunTask run;
+    RunAffineSilu affine_silu;
+    RunUnpack unpack;
     float (*multiply_add_loads)(int64_t rounds);
     bool (*here)();
 };
@@ -33,15 +40,15 @@ struct Capability {
 // From the best to the one that always works.
 const Capability CAPABILITIES[] = {
 #if defined(__x86_64__)
-    {"avx512", 16, run_task_avx512, multiply_add_loads_avx512,
+    {"avx512", 16, FUNCTIONS(avx512),
      [] {
          return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                 __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
      }},
-    {"avx2", 8, run_task_avx2, multiply_add_loads_avx2,
+    {"avx2", 8, FUNCTIONS(avx2),
      [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
 #endif
-    {"baseline", 4, run_task_baseline, multiply_add_loads_baseline, [] { return true; }},
+    {"baseline", 4, FUNCTIONS(baseline), [] { return true; }},
 };
 constexpr int CAPABILITY_COUNT = sizeof CAPABILITIES / sizeof *CAPABILITIES;
 
@@ -52,6 +59,7 @@ Parallel openmp_parallel = nullptr;
 constexpr double GRAIN = 1e6;            // multiply-adds below which a second thread costs more than it saves
 constexpr int64_t BUFFER = 96 * 1024;    // floats of image a task copies: with the kernels it stays in a core's own cache
 constexpr int64_t COLUMNS = 128;         // widest block
+constexpr int64_t PIECE = 16 * 1024;     // numbers a task of an epilogue takes
 
 Plan make_plan(Pass pass, const Problem &p) {
     Plan plan{pass, p, 0, 0, 0, 0, 0};
@@ -91,20 +99,24 @@ void on_threads(int64_t threads, void (*work)(void *), void *shared) {
     for (std::thread &other : others) other.join();
 }
 
-struct Team {
-    const Plan *plan;
-    RunTask run;
-    std::atomic<int64_t> next{0};
-    std::atomic<bool> failed{false};
-};
-
-void work(void *shared) {
-    Team &team = *static_cast<Team *>(shared);
-    try {
-        for (int64_t task; !team.failed && (task = team.next++) < team.plan->tasks;) team.run(*team.plan, task);
-    } catch (const std::exception &) {
-        team.failed = true;
-    }
+// `run(task)` for every task, each on the next free thread; false when memory ran out.
+template <class Run>
+bool share_tasks(int64_t threads, int64_t tasks, const Run &run) {
+    struct Team {
+        const Run *run;
+        int64_t tasks;
+        std::atomic<int64_t> next{0};
+        std::atomic<bool> failed{false};
+    } team{&run, tasks};
+    on_threads(std::min(threads, tasks), [](void *shared) {
+        Team &team = *static_cast<Team *>(shared);
+        try {
+            for (int64_t task; !team.failed && (task = team.next++) < team.tasks;) (*team.run)(task);
+        } catch (const std::exception &) {
+            team.failed = true;
+        }
+    }, &team);
+    return !team.failed;
 }
 
 // 0, or 1 when memory ran out, or 2 for a kernel size there is no code for.
@@ -112,16 +124,23 @@ int execute(Pass pass, const Problem &p) {
     if (p.kernel_size < 1 || p.kernel_size > 11 || p.kernel_size % 2 == 0) return 2;
     if (p.batch == 0 || p.channels == 0 || p.height == 0 || p.width == 0) return 0;
     Plan plan = make_plan(pass, p);
-    Team team{&plan, chosen_capability(p.capability).run};
+    RunTask run = chosen_capability(p.capability).run;
     double products = (double)p.batch * p.channels * p.height * p.width * p.kernel_size * p.kernel_size;
-    on_threads(std::min({p.threads, plan.tasks, (int64_t)(products / GRAIN) + 1}), work, &team);
-    return team.failed;
+    int64_t threads = std::min(p.threads, (int64_t)(products / GRAIN) + 1);
+    return !share_tasks(threads, plan.tasks, [&](int64_t task) { run(plan, task); });
+}
+
+// `run(begin, end)` over pieces of `count` units of `size` numbers each.
+template <class Run>
+void share_pieces(int64_t threads, int64_t count, int64_t size, const Run &run) {
+    int64_t piece = std::max<int64_t>(1, PIECE / size), pieces = (count + piece - 1) / piece;
+    share_tasks(threads, pieces, [&](int64_t task) { run(task * piece, std::min(count, (task + 1) * piece)); });
 }
 
 }  // namespace
 
 // Raised whenever `Problem` or a function below changes.
-EXPORT int laconvnet_interface() { return 2; }
+EXPORT int laconvnet_interface() { return 3; }
 
 EXPORT void laconvnet_use_openmp(void *gomp_parallel) { openmp_parallel = reinterpret_cast<Parallel>(gomp_parallel); }
 
@@ -135,6 +154,17 @@ EXPORT const char *laconvnet_capability(int index, int *here) {
 EXPORT int laconvnet_forward(const Problem *p) { return execute(Pass::forward, *p); }
 EXPORT int laconvnet_grad_input(const Problem *p) { return execute(Pass::grad_input, *p); }
 EXPORT int laconvnet_grad_weight(const Problem *p) { return execute(Pass::grad_weight, *p); }
+
+EXPORT void laconvnet_affine_silu(const AffineSilu *a, int is_bfloat16, int64_t threads, int64_t capability) {
+    RunAffineSilu run = chosen_capability(capability).affine_silu;
+    share_pieces(threads, a->rows * a->pixels, 1, [&](int64_t begin, int64_t end) { run(*a, is_bfloat16, begin, end); });
+}
+
+EXPORT void laconvnet_unpack(const Unpack *u, int is_bfloat16, int64_t threads, int64_t capability) {
+    RunUnpack run = chosen_capability(capability).unpack;
+    share_pieces(threads, u->rows * u->packing * u->tokens, u->packing * u->channels,
+                 [&](int64_t begin, int64_t end) { run(*u, is_bfloat16, begin, end); });
+}
 
 // Multiply-adds with one operand from the first-level cache, on all threads; returns the operations done.
 EXPORT double laconvnet_multiply_add_loads(int64_t threads, int64_t rounds) {

@@ -13,7 +13,7 @@ import torch
 
 from laconvnet.ops.native.build import LIBRARY, NOT_BUILT
 
-INTERFACE = 2
+INTERFACE = 3
 CAPABILITY_VARIABLE = "LACONVNET_CPU_CAPABILITY"
 
 
@@ -34,12 +34,31 @@ class Problem(ctypes.Structure):
     )
 
 
+class AffineSilu(ctypes.Structure):
+    """`AffineSilu` of epilogue.h, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("x", "residual", "scale", "shift")),
+        *((name, ctypes.c_int64) for name in ("rows", "channels", "pixels")),
+    )
+
+
+class Unpack(ctypes.Structure):
+    """`Unpack` of epilogue.h, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("packed", "out", "bias", "low", "high")),
+        *((name, ctypes.c_int64) for name in ("rows", "tokens", "packing", "channels")),
+    )
+
+
 @dataclass(frozen=True)
 class Library:
     """The loaded library.
 
     Attributes:
-        functions: the three passes by name; each takes a `Problem` and returns 0, or 1 when memory ran out.
+        functions: the three passes by name; each takes a `Problem` and returns 0, or 1 when memory ran out. And the
+            two epilogues; each takes its structure, whether numbers are bfloat16, threads and the capability's number.
         capabilities: instruction sets this machine has, best first, and their numbers.
         shares_threads: the passes run on PyTorch's own threads.
     """
@@ -108,6 +127,10 @@ def load() -> Library | str:
     for name in ("forward", "grad_input", "grad_weight"):
         functions[name] = getattr(library, f"laconvnet_{name}")
         functions[name].argtypes = (ctypes.POINTER(Problem),)
+    for name, structure in (("affine_silu", AffineSilu), ("unpack", Unpack)):
+        functions[name] = getattr(library, f"laconvnet_{name}")
+        functions[name].argtypes = (ctypes.POINTER(structure), ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+        functions[name].restype = None
     return Library(functions, capabilities, share_threads(library))
 
 

@@ -79,6 +79,13 @@ inline Vec load_part(const T *p, int first, int last) {
 #endif
 }
 
+inline void store(float *p, Vec v) { std::memcpy(p, &v, sizeof v); }
+
+inline void store(bfloat16 *p, Vec v) {
+    Halves h = narrow(v);
+    std::memcpy(p, &h, sizeof h);
+}
+
 inline void store_part(float *p, Vec v, int count) {
 #if defined(__AVX512F__)
     _mm512_mask_storeu_ps(p, (__mmask16)(0xFFFFu >> (LANES - count)), (__m512)v);
@@ -93,6 +100,22 @@ inline void store_part(bfloat16 *p, Vec v, int count) {
     _mm256_mask_storeu_epi16(p, (__mmask16)(0xFFFFu >> (LANES - count)), (__m256i)h);
 #else
     std::memcpy(p, &h, sizeof(uint16_t) * count);
+#endif
+}
+
+// Where v is NaN, NaN.
+inline Vec larger(Vec bound, Vec v) { return bound > v ? bound : v; }
+inline Vec smaller(Vec bound, Vec v) { return bound < v ? bound : v; }
+
+// 1 / v to the last digit or, where that is enough, to 6e-5; v neither 0 nor denormal.
+template <bool coarse>
+inline Vec reciprocal(Vec v) {
+#if defined(__AVX512F__)
+    Vec near = (Vec)_mm512_maskz_rcp14_ps(0xFFFF, (__m512)v);
+    if constexpr (coarse) return near;
+    else return near + near * (1.0f - v * near);
+#else
+    return 1.0f / v;
 #endif
 }
 
