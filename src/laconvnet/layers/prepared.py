@@ -31,9 +31,6 @@ def _constant(values: Tensor) -> nn.Parameter:
 def _product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     """(N, M, K) times (N, K, P), of which one may have N = 1, plus a bias that broadcasts to (M, P)."""
     batch = right.shape[0] if left.shape[0] == 1 else left.shape[0]
-    if batch == 1:  # a batch of one costs bfloat16 a detour
-        out = torch.mm(left[0], right[0]) if bias is None else torch.addmm(bias, left[0], right[0])
-        return out[None]
     left, right = left.expand(batch, -1, -1), right.expand(batch, -1, -1)
     return torch.bmm(left, right) if bias is None else torch.baddbmm(bias, left, right)
 
