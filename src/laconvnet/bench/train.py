@@ -21,6 +21,7 @@ from laconvnet.bench.timing import compare
 from laconvnet.models import LaConvNet
 from laconvnet.tasks import build_task
 from laconvnet.training import EMAConfig, ExponentialMovingAverage, OptimizerConfig, to_model_input
+from laconvnet.training.memory import keep_freed_memory
 from laconvnet.training.optimizer import build_optimizer
 
 COLUMNS = (
@@ -76,7 +77,9 @@ class TrainingStep:
         return network, {"images": (255 * images).byte(), "tokens": tokens, "target_boxes": boxes}
 
     def build(self) -> Callable[[], None]:
-        """Fresh weights, optimiser and batch; the function is one step."""
+        """Fresh weights, optimiser and batch; the function is one step. As a run does, this keeps freed memory."""
+        if self.device == "cpu":
+            keep_freed_memory()
         network, raw = self._ready()
         task, settings, decay = build_task("rec"), OptimizerConfig(), EMAConfig().decay
         optimizer = build_optimizer(network, settings)

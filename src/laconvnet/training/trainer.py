@@ -27,6 +27,7 @@ from laconvnet.training.evaluate import evaluate
 from laconvnet.training.finite import FiniteGuard, non_finite, samples_at_fault
 from laconvnet.training.inputs import to_model_input
 from laconvnet.training.interrupt import StopRequest, TrainingInterrupted
+from laconvnet.training.memory import keep_freed_memory
 from laconvnet.training.meter import Meter
 from laconvnet.training.optimizer import build_optimizer
 from laconvnet.training.progress import TrainingLog, to_json
@@ -64,6 +65,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, Any]:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     accelerator = build_accelerator(config)
+    if config.keep_freed_memory and accelerator.device.type == "cpu":
+        keep_freed_memory()
     vocabulary_file = config.output / "last" / "vocabulary.json"
     if accelerator.is_main_process:
         _claim(config.output, resume)
