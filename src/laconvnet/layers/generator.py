@@ -6,7 +6,7 @@ L words, D width of a word, c width of the condition, m heads.
 
 import math
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -138,15 +138,8 @@ class ParameterGenerator(nn.Module):
         Returns:
             (N, c, H, W), non-negative.
         """
-        s, height, width = self.packing, x.shape[2] // self.packing, x.shape[3] // self.packing
         attention = F.dropout(self.attention(x, memory), self.dropout, self.training)
         read = (memory.value @ attention.to(memory.value.dtype)).flatten(1, 2)
-        # The merged channels of a token are (c, s, s); as (s, s, c) its pixels unpack in runs of s * c numbers.
-        weight = self.merge.weight.view(-1, s, s, read.shape[1]).permute(3, 1, 2, 0).flatten(1)
-        bias = cast(Tensor, self.merge.bias).view(-1, s, s).permute(1, 2, 0).flatten()
-        packed = torch.baddbmm(bias, read.transpose(1, 2), weight.expand(x.shape[0], -1, -1)).relu_()
-        tokens = packed.view(x.shape[0], height, width, s, s, read.shape[1])
-        # The channels of a pixel lie side by side now; over such maps PyTorch sums a batch's statistics naively, up to
-        # 4e-5 off: the norm is given PyTorch's own order.
-        condition = tokens.permute(0, 5, 1, 3, 2, 4).reshape(x.shape[0], read.shape[1], *x.shape[2:])
+        tokens = read.view(*read.shape[:2], x.shape[2] // self.packing, x.shape[3] // self.packing)
+        condition = F.pixel_shuffle(self.merge(tokens).relu_(), self.packing)
         return self.norm(condition).relu_()  # type: ignore[no-any-return]
