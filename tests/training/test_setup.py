@@ -13,6 +13,7 @@ from toy_world import toy_config
 from laconvnet.data import Record, read_records
 from laconvnet.language import Vocabulary, load_word_vectors
 from laconvnet.layers import LaConvBlock
+from laconvnet.models.backbone import ConvNormAct
 from laconvnet.training.datasets import shuffled_sentences
 from laconvnet.training.setup import build_parts, initialise_embedding
 
@@ -79,9 +80,10 @@ def test_parts_follow_the_settings(world: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("enable", [True, False])
-def test_blocks_learn_whether_memory_is_short(world: Path, tmp_path: Path, enable: bool) -> None:
+def test_layers_learn_whether_memory_is_short(world: Path, tmp_path: Path, enable: bool) -> None:
     model = build_parts(toy_config(world, tmp_path, preset="n", grad_checkpointing=enable)).model
-    assert {block.grad_checkpointing for block in model.modules() if isinstance(block, LaConvBlock)} == {enable}
+    layers = [module for module in model.modules() if isinstance(module, LaConvBlock | ConvNormAct)]
+    assert {layer.grad_checkpointing for layer in layers} == {enable}
 
 
 def test_the_embedding_takes_the_word_vectors() -> None:

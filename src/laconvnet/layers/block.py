@@ -1,13 +1,11 @@
 """LaConvBlock: a language-guided convolution and a two-layer perceptron, each with a residual path (Eq. 5, 6)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from laconvnet.layers.checkpointing import Inputs, recomputed
+from laconvnet.layers.checkpointing import checkpointed
 from laconvnet.layers.generator import TextMemory
 from laconvnet.layers.laconv import LaConv, LanguageConv
 
@@ -74,15 +72,9 @@ class LaConvBlock(nn.Module):
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         """x (N, dim, H, W) under sentences that were read, one for each or one for all; returns (N, dim, H, W)."""
         expand, norm, activation, project, last_norm = self.mlp
-        x = self._step(_join, x, self._step(self.conv, x, memory), self.norm)
-        hidden = self._step(lambda hidden: project(activation(norm(hidden))), expand(x))
-        return self._step(_join, x, hidden, last_norm)
-
-    def _step(self, function: Callable[[*Inputs], Tensor], *inputs: *Inputs) -> Tensor:
-        """One step of `forward`, of which the backward pass is given the inputs alone where memory is short."""
-        if self.grad_checkpointing and torch.is_grad_enabled():
-            return recomputed(self, function, *inputs)
-        return function(*inputs)
+        x = checkpointed(self, _join, x, checkpointed(self, self.conv, x, memory), self.norm)
+        hidden = checkpointed(self, lambda hidden: project(activation(norm(hidden))), expand(x))
+        return checkpointed(self, _join, x, hidden, last_norm)
 
 
 def _join(x: Tensor, change: Tensor, norm: nn.Module) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TypeVarTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
@@ -25,11 +26,11 @@ def hold_statistics(module: nn.Module) -> Iterator[None]:
             setattr(norm, name, buffer)
 
 
-def recomputed(owner: nn.Module, function: Callable[[*Inputs], Tensor], *inputs: *Inputs) -> Tensor:
-    """Call a function and keep its inputs alone; the backward pass calls it again, up to the last step it needs.
+def checkpointed(owner: nn.Module, function: Callable[[*Inputs], Tensor], *inputs: *Inputs) -> Tensor:
+    """Call a function; if `owner.grad_checkpointing` is set and gradients are wanted, keep its inputs alone.
 
-    The second call draws the same random numbers as the first and counts nothing into running statistics, so that
-    gradients and state are those of a plain call.
+    The backward pass then calls it again, up to the last step it needs. The second call draws the same random numbers
+    as the first and counts nothing into running statistics, so that gradients and state are those of a plain call.
 
     Args:
         owner: the module whose layers the function uses.
@@ -39,6 +40,8 @@ def recomputed(owner: nn.Module, function: Callable[[*Inputs], Tensor], *inputs:
     Returns:
         What the function returns.
     """
+    if not (owner.grad_checkpointing and torch.is_grad_enabled()):
+        return function(*inputs)
     return checkpoint(  # type: ignore[no-any-return]
         function, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), hold_statistics(owner))
     )

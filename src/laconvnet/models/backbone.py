@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from laconvnet.layers import LaConv, LaConvBlock, LanguageConv, Memory, Sentence
+from laconvnet.layers.checkpointing import checkpointed
 from laconvnet.models.config import BackboneConfig
 
 
@@ -46,6 +47,12 @@ class ConvNormAct(nn.Sequential):
             nn.BatchNorm2d(out_dim),
             activation or nn.SiLU(),
         )
+        self.grad_checkpointing = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_dim, H, W) to (N, out_dim, H / stride, W / stride)."""
+        conv, norm, activation = self
+        return checkpointed(self, lambda y: activation(norm(y)), conv(x))
 
 
 def _stem(config: BackboneConfig) -> nn.Sequential:

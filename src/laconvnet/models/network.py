@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from laconvnet.language.encoder import TextEncoder
 from laconvnet.layers import LaConvBlock, Memory, Sentence
-from laconvnet.models.backbone import Backbone
+from laconvnet.models.backbone import Backbone, ConvNormAct
 from laconvnet.models.config import ModelConfig
 from laconvnet.models.heads import BoxHead, MaskHead
 from laconvnet.models.neck import PathAggregation, TopDown
@@ -80,9 +80,9 @@ class LaConvNet(nn.Module):
         return next(self.neck.parameters()).dtype
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Choose whether blocks keep less for the backward pass and compute it again there: less memory, more time."""
+        """Choose whether layers keep less for the backward pass and compute it again there: less memory, more time."""
         for module in self.modules():
-            if isinstance(module, LaConvBlock):
+            if isinstance(module, LaConvBlock | ConvNormAct):
                 module.grad_checkpointing = enable
 
     def read(self, tokens: Tensor) -> Reading:

@@ -244,7 +244,7 @@ class TrainConfig(Section):
         default="no", description="Number format of the forward pass."
     )
     grad_checkpointing: bool = Field(
-        default=False, description="Compute parts of the blocks again in the backward pass: less memory, more time."
+        default=False, description="Compute parts of the layers again in the backward pass: less memory, more time."
     )
     keep_freed_memory: bool = Field(
         default=True,
