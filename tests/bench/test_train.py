@@ -20,7 +20,10 @@ def quick(monkeypatch):
 
 
 def bench(**settings):
-    return bench_train("n", **{"size": 64, "batches": (2,), "vocabulary_size": 50, "repeats": 2, **settings})
+    return bench_train(
+        "n",
+        **{"keep_freed_memory": False, "size": 64, "batches": (2,), "vocabulary_size": 50, "repeats": 2, **settings},
+    )
 
 
 def test_rows():
@@ -40,8 +43,20 @@ def test_every_backend_with_checkpointing_beside_it_without():
     assert rows[2]["times_faster"] == 1
 
 
+@pytest.mark.parametrize(("device", "kept"), [("cpu", [True]), ("meta", [])])
+def test_freed_memory_is_kept_on_a_cpu_if_wanted(monkeypatch, device, kept):
+    calls = []
+    monkeypatch.setattr(train, "keep_freed_memory", lambda: calls.append(True))
+    monkeypatch.setattr(TrainingStep, "_ready", lambda self: (torch.nn.Linear(2, 2), {}))
+    load = Load(size=64, batch=2, device=device)
+    TrainingStep("n", load, keep_freed_memory=False).build()
+    assert calls == []
+    TrainingStep("n", load).build()
+    assert calls == kept
+
+
 def test_a_step_learns(monkeypatch):
-    step = TrainingStep("n", Load(size=64, batch=2), vocabulary_size=50)
+    step = TrainingStep("n", Load(size=64, batch=2), vocabulary_size=50, keep_freed_memory=False)
     network = step._network.network()
     monkeypatch.setattr(torch.nn.Module, "to", lambda self, *_: self)
     monkeypatch.setattr(type(step._network), "network", lambda self: network)

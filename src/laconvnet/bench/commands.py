@@ -86,6 +86,9 @@ def bench_model(
     growth: Annotated[
         bool, typer.Option("--growth", help="Instead: how time grows with pixels, batch, words.")
     ] = False,
+    keep_freed_memory: Annotated[
+        bool, typer.Option(help="On a CPU, keep freed memory in the process, as runs do unless told otherwise.")
+    ] = True,
     memory: Memory = True,
     threads: Threads = None,
     repeats: Repeats = 10,
@@ -129,6 +132,9 @@ def bench_train(
     grad_checkpointing: Annotated[
         bool, typer.Option("--grad-checkpointing", help="Also with gradient checkpointing.")
     ] = False,
+    keep_freed_memory: Annotated[
+        bool, typer.Option(help="On a CPU, keep freed memory in the process, as runs do unless told otherwise.")
+    ] = True,
     memory: Memory = True,
     threads: Threads = None,
     repeats: Repeats = 5,
@@ -150,6 +156,7 @@ def bench_train(
             dtypes=_names(dtype),
             backends=_names(backend),
             grad_checkpointing=grad_checkpointing,
+            keep_freed_memory=keep_freed_memory,
             memory=memory,
             threads=threads,
             repeats=repeats,

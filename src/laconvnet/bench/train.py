@@ -40,6 +40,7 @@ class TrainingStep:
         vocabulary_size: rows of its frozen word-vector table.
         backend: of the operator, by name, or `DEFAULT`.
         grad_checkpointing: keep less for the backward pass, see `LaConvNet.set_grad_checkpointing`.
+        keep_freed_memory: on a CPU, as `TrainConfig.keep_freed_memory`; once a step does, all of the process do.
     """
 
     preset: str
@@ -47,6 +48,7 @@ class TrainingStep:
     vocabulary_size: int = 10_000
     backend: str = DEFAULT
     grad_checkpointing: bool = False
+    keep_freed_memory: bool = True
 
     def __post_init__(self) -> None:
         if self.load.dtype == "float16":
@@ -77,8 +79,8 @@ class TrainingStep:
         return network, {"images": (255 * images).byte(), "tokens": tokens, "target_boxes": boxes}
 
     def build(self) -> Callable[[], None]:
-        """Fresh weights, optimiser and batch; the function is one step. As a run does, this keeps freed memory."""
-        if self.device == "cpu":
+        """Fresh weights, optimiser and batch; the function is one step."""
+        if self.keep_freed_memory and self.device == "cpu":
             keep_freed_memory()
         network, raw = self._ready()
         task, settings, decay = build_task("rec"), OptimizerConfig(), EMAConfig().decay
@@ -112,6 +114,7 @@ def bench_train(
     dtypes: Sequence[str] = ("float32",),
     backends: Sequence[str] = (DEFAULT,),
     grad_checkpointing: bool = False,
+    keep_freed_memory: bool = True,
     device: str = "cpu",
     threads: int | None = None,
     repeats: int = 5,
@@ -129,6 +132,7 @@ def bench_train(
         dtypes: "float32", "bfloat16".
         backends: of the operator, by name; "default" is its own choice.
         grad_checkpointing: also time each with gradient checkpointing.
+        keep_freed_memory: on a CPU, as a run does, keep freed memory in this process from now on.
         device: where to run.
         threads: CPU threads; None leaves PyTorch's.
         repeats: timed rounds.
@@ -150,12 +154,17 @@ def bench_train(
             for dtype in dtypes:
                 load = Load(size, batch, words, dtype, device)
                 ways = (False, True) if grad_checkpointing else (False,)
-                own = [TrainingStep(preset, load, vocabulary_size, *choice) for choice in product(backends, ways)]
+                own = [
+                    TrainingStep(preset, load, vocabulary_size, backend, way, keep_freed_memory)
+                    for backend, way in product(backends, ways)
+                ]
                 check_backends(backends, preset, size=size, batch=batch, dtype=dtype, device=device, pass_=PASSES[1])
                 for step in own:
                     steps[step.name if dtype == "float32" else f"{step.name} {dtype}"] = step
             rows += _bench_batch(steps, repeats, memory)
-        settings = {"preset": preset, "words": words, "device": device, "repeats": repeats}
+        settings: dict[str, object] = {"preset": preset, "words": words, "device": device, "repeats": repeats}
+        settings["keep_freed_memory"] = keep_freed_memory
+        settings["keep_freed_memory"] = keep_freed_memory
         return Report("train", settings, rows, columns=COLUMNS, draw=partial(draw_rows, rows=rows))
 
 
