@@ -12,6 +12,7 @@ from laconvnet.training.ema import ExponentialMovingAverage
 from laconvnet.training.evaluate import evaluate
 from laconvnet.training.inputs import to_model_input
 from laconvnet.training.interrupt import TrainingInterrupted
+from laconvnet.training.memory import keep_freed_memory
 from laconvnet.training.schedule import learning_rate
 from laconvnet.training.trainer import train
 
@@ -25,6 +26,7 @@ __all__ = [
     "TrainConfig",
     "TrainingInterrupted",
     "evaluate",
+    "keep_freed_memory",
     "learning_rate",
     "load_config",
     "setting_names",
