@@ -32,7 +32,7 @@ def test_commands_and_their_options_exist(line: str) -> None:
     command = typer.main.get_command(cli.app)
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]  # type: ignore[attr-defined]
-    known = {option for parameter in command.params for option in parameter.opts}
+    known = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
     assert {word for word in words if word.startswith("--")} <= known, command.name
     for word in words:
         if word.startswith("configs/"):

@@ -1,5 +1,7 @@
 """A network made ready for predicting answers as before."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -111,3 +113,30 @@ def test_sentences_that_do_not_fit_the_pictures_are_named(model):
 def test_other_dtypes_are_refused(model):
     with pytest.raises(ValueError, match=r"dtype is torch.float64; allowed: torch.float32, torch.bfloat16"):
         prepare_for_inference(model, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_network_that_is_in_half_precision_already(model, inputs, dtype):
+    """Prepared before or after, for half precision or not: right, never garbage."""
+    images, tokens = inputs
+    with torch.no_grad():
+        expected = model(images, tokens)["rec"]
+        for prepared in (
+            prepare_for_inference(copy.deepcopy(model).to(dtype), dtype=dtype),
+            prepare_for_inference(model).to(dtype),
+        ):
+            found = prepared(images.to(dtype), tokens)["rec"].float()
+            assert (found - expected).abs().mean() < 40 * torch.finfo(dtype).eps * expected.abs().mean()
+
+
+def test_the_gradient_of_the_picture(model, inputs):
+    images, tokens = inputs
+    checkpointing = copy.deepcopy(model)
+    checkpointing.set_grad_checkpointing()
+    gradients = []
+    for network in (model, prepare_for_inference(model), prepare_for_inference(checkpointing)):
+        picture = images.clone().requires_grad_()
+        network(picture, tokens)["rec"].sum().backward()
+        gradients.append(picture.grad)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(gradients[2], gradients[1])

@@ -89,3 +89,18 @@ def test_compiles_without_graph_break():
     with torch._dynamo.config.patch(allow_rnn=True):
         compiled = torch.compile(model, fullgraph=True, backend="eager")
         torch.testing.assert_close(compiled(images, TOKENS)["rec"], model(images, TOKENS)["rec"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_gradient_checkpointing_changes_nothing_but_memory(dtype):
+    results = []
+    for enable in (False, True):
+        torch.manual_seed(0)
+        model = build_model("n", ("rec", "res"), vocabulary=VOCABULARY)
+        model.set_grad_checkpointing(enable)
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            outputs = model(torch.rand(2, 3, 64, 64), TOKENS)
+        sum(output.float().square().mean() for output in outputs.values()).backward()
+        gradients = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.requires_grad}
+        results.append((gradients, model.state_dict()))
+    torch.testing.assert_close(results[1], results[0], rtol=0, atol=0)

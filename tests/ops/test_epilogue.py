@@ -64,7 +64,7 @@ def test_what_is_not_finite_stays_where_it_is(form):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("packing", "channels"), [(1, 5), (2, 16), (4, 24), (8, 3)])
+@pytest.mark.parametrize(("packing", "channels"), [(1, 5), (2, 16), (4, 24), (8, 3), (8, 200)])
 def test_unpack_tokens(form, dtype, packing, channels):
     packed = torch.randn(2, 3, 5, packing, packing, channels).to(dtype)
     bias, low = torch.randn(packing, packing, channels), -torch.rand(channels)
@@ -82,6 +82,8 @@ def test_empty_batches(form):
     assert affine_silu_(torch.empty(2, 3, 0, 4)).shape == (2, 3, 0, 4)
     packed, ends = torch.empty(0, 2, 2, 4, 4, 3), torch.zeros(3)
     assert unpack_tokens(packed, torch.zeros(4, 4, 3), ends, ends).shape == (0, 8, 8, 3)
+    nothing = torch.empty(1, 2, 2, 4, 4, 0), torch.zeros(4, 4, 0), torch.zeros(0), torch.zeros(0)
+    assert unpack_tokens(*nothing).shape == (1, 8, 8, 0)
 
 
 def test_maps_that_are_not_in_one_piece(form):
@@ -98,3 +100,28 @@ def test_what_is_to_be_differentiated_is(form):
     affine_silu_(x * 1, scale=scale).sum().backward()
     expected = torch.autograd.grad(silu(x * scale[:, None, None]).sum(), x)[0]
     torch.testing.assert_close(x.grad, expected)
+
+
+def test_numbers_of_another_kind(form):
+    """What the compiled kernels do not read goes another way to the same answer."""
+    x, scale = torch.randn(2, 3, 4, 4), torch.randn(6)
+    expected = silu(x * scale[::2, None, None])
+    close(affine_silu_(x.clone(), scale=scale[::2]), expected)
+    close(affine_silu_(x.clone(), scale=scale[::2].double()), expected)
+    residual = torch.randn(1, 3, 1, 1)
+    close(affine_silu_(x.clone(), residual=residual), silu(x + residual))
+    close(affine_silu_(x.clone(), residual=residual.bfloat16()), silu(x + residual.bfloat16()))
+    packed, bias = torch.randn(1, 2, 2, 2, 2, 3), torch.randn(3, 2, 2).permute(1, 2, 0)
+    low, high = torch.zeros(3), torch.full((3,), torch.inf)
+    close(unpack_tokens(packed, bias, low, high), unpack_tokens(packed, bias.contiguous(), low, high))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_what_is_traced_or_transformed(form):
+    x, shift = torch.randn(2, 3, 4, 4), torch.randn(3)
+    expected = silu(x + shift[:, None, None])
+    traced = torch.jit.trace(lambda x: affine_silu_(x * 1, shift=shift), x, check_trace=False)
+    close(traced(x), expected)
+    close(torch.func.vmap(lambda x: affine_silu_(x[None] * 1, shift=shift)[0])(x), expected)
+    _, tangent = torch.func.jvp(lambda x: affine_silu_(x * 1, shift=shift), (x,), (torch.ones_like(x),))
+    assert tangent.abs().min() > 0

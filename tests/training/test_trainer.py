@@ -93,6 +93,17 @@ def test_two_runs_are_equal_and_a_seed_matters(world: Path, tmp_path: Path, use_
     assert not same(weights(tmp_path / "a")["model"], weights(tmp_path / "c")["model"])
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_freed_memory_is_kept_if_wanted(
+    world: Path, tmp_path: Path, use_toy: UseToy, monkeypatch: pytest.MonkeyPatch, keep: bool
+) -> None:
+    use_toy()
+    calls: list[bool] = []
+    monkeypatch.setattr(trainer, "keep_freed_memory", lambda: calls.append(True))
+    trainer.train(toy_config(world, tmp_path / "run", keep_freed_memory=keep, max_steps=1))
+    assert calls == [True] * keep
+
+
 def test_a_toy_is_learned(world: Path, tmp_path: Path, use_toy: UseToy) -> None:
     results = train(
         toy_config(

@@ -107,6 +107,7 @@ def toy_config(root: Path, output: Path, **changes: Any) -> TrainConfig:
         "epochs": 4,
         "log_every": 1,
         "device": "cpu",
+        "keep_freed_memory": False,
         "seed": 7,
         "output": output,
     }

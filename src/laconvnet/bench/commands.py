@@ -86,9 +86,6 @@ def bench_model(
     growth: Annotated[
         bool, typer.Option("--growth", help="Instead: how time grows with pixels, batch, words.")
     ] = False,
-    keep_freed_memory: Annotated[
-        bool, typer.Option(help="On a CPU, keep freed memory in the process, as runs do unless told otherwise.")
-    ] = True,
     memory: Memory = True,
     threads: Threads = None,
     repeats: Repeats = 10,

@@ -164,7 +164,6 @@ def bench_train(
             rows += _bench_batch(steps, repeats, memory)
         settings: dict[str, object] = {"preset": preset, "words": words, "device": device, "repeats": repeats}
         settings["keep_freed_memory"] = keep_freed_memory
-        settings["keep_freed_memory"] = keep_freed_memory
         return Report("train", settings, rows, columns=COLUMNS, draw=partial(draw_rows, rows=rows))
 
 

@@ -19,9 +19,9 @@ from laconvnet.ops.epilogue import affine_silu_, unpack_tokens
 
 
 def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """What a norm multiplies by and adds when predicting, (C) each."""
-    scale = norm.weight / (cast(Tensor, norm.running_var) + norm.eps).sqrt()
-    return scale, norm.bias - cast(Tensor, norm.running_mean) * scale
+    """What a norm multiplies by and adds when predicting, (C) each, in float32."""
+    scale = norm.weight.float() / (cast(Tensor, norm.running_var).float() + norm.eps).sqrt()
+    return scale.detach(), (norm.bias - cast(Tensor, norm.running_mean) * scale).detach().float()
 
 
 def _constant(values: Tensor) -> nn.Parameter:
@@ -29,7 +29,7 @@ def _constant(values: Tensor) -> nn.Parameter:
 
 
 def _product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
-    """(N, M, K) times (N, K, P), of which one may have N = 1, plus a bias that broadcasts to (M, P)."""
+    """(N, M, K) times (N, K, P), either with N = 1 for all, plus a bias that broadcasts to (M, P)."""
     batch = right.shape[0] if left.shape[0] == 1 else left.shape[0]
     left, right = left.expand(batch, -1, -1), right.expand(batch, -1, -1)
     return torch.bmm(left, right) if bias is None else torch.baddbmm(bias, left, right)
@@ -57,7 +57,7 @@ class PointwiseSiLU(nn.Module):
         super().__init__()
         scale, shift = _scale_and_shift(norm)
         self.weight = _constant(conv.weight.flatten(1) * scale[:, None])
-        self.register_buffer("shift", (shift if conv.bias is None else shift + scale * conv.bias).detach())
+        self.register_buffer("shift", (shift if conv.bias is None else shift + scale * conv.bias).detach().float())
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """SiLU(norm(conv(x)) + residual): x (N, C, H, W), residual and result (N, out channels, H, W)."""
@@ -80,22 +80,22 @@ class PreparedLaConv(nn.Module):
     def __init__(self, conv: LaConv):
         super().__init__()
         generator = conv.generator
-        dim, s = generator.norm.num_features, generator.packing
+        width, s = generator.norm.num_features, generator.packing
         self.groups, self.kernel_size, self.group_layout = conv.groups, conv.kernel_size, conv.group_layout
         self.packing, self.num_heads, self.position = s, generator.num_heads, generator.position
         self.key, self.value = generator.key, generator.value
-        self.query = _constant(generator.query.weight.view(dim, -1, s, s))
-        self.register_buffer("query_bias", cast(Tensor, generator.query.bias).detach())
+        self.query = _constant(generator.query.weight.view(width, -1, s, s))
+        self.register_buffer("query_bias", cast(Tensor, generator.query.bias).detach().float())
         self._code: tuple[object, Tensor] | None = None
         # ReLU, norm and ReLU after merging: relu(a * relu(z) + b) is a * z + b between two limits, at least relu(b)
         # where a is not negative, else at least 0 and at most relu(b).
         scale, shift = _scale_and_shift(generator.norm)
-        merge = generator.merge.weight.view(dim, s, s, dim) * scale[:, None, None, None]
-        bias = cast(Tensor, generator.merge.bias).view(dim, s, s).permute(1, 2, 0)
+        merge = generator.merge.weight.view(width, s, s, width) * scale[:, None, None, None]
+        bias = cast(Tensor, generator.merge.bias).view(width, s, s).permute(1, 2, 0)
         # The channels of a token are (c, s, s); as (s, s, c) its pixels unpack in runs of s * c numbers.
         self.merge = _constant(merge.permute(3, 1, 2, 0).flatten(1))
-        self.register_buffer("merge_bias", (bias * scale + shift).detach().contiguous())
-        end = shift.relu().detach()
+        self.register_buffer("merge_bias", (bias * scale + shift).detach().float().contiguous())
+        end = shift.relu()
         self.register_buffer("low", end.masked_fill(scale < 0, 0))
         self.register_buffer("high", end.masked_fill(scale >= 0, torch.inf))
         self.predict = _constant(conv.predict.weight.flatten(1))
@@ -108,8 +108,9 @@ class PreparedLaConv(nn.Module):
     def _query_code(self, x: Tensor) -> Tensor:
         """What bias and position add to the queries of maps like x, (c, h, w); kept until maps of another kind come."""
         kind = (x.shape[2:], x.dtype, x.device)
-        if self._code is not None and self._code[0] == kind:
-            return self._code[1]
+        kept = self._code
+        if kept is not None and kept[0] == kind:
+            return kept[1]
         with torch.inference_mode(False), torch.no_grad():  # what is made while predicting may be used elsewhere
             code = self.query_bias[:, None, None]
             if self.position != "none":
@@ -148,8 +149,8 @@ class PreparedBlock(nn.Module):
         super().__init__()
         self.conv = PreparedLaConv(block.conv) if isinstance(block.conv, LaConv) else block.conv
         scale, shift = _scale_and_shift(block.norm)
-        self.register_buffer("scale", scale.detach())
-        self.register_buffer("shift", shift.detach())
+        self.register_buffer("scale", scale)
+        self.register_buffer("shift", shift)
         expand, norm, _, project, last_norm = block.mlp
         self.expand = PointwiseSiLU(cast(nn.Conv2d, expand), cast(nn.BatchNorm2d, norm))
         self.project = PointwiseSiLU(cast(nn.Conv2d, project), cast(nn.BatchNorm2d, last_norm))

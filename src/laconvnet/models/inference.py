@@ -52,7 +52,8 @@ def _is_pointwise(conv: nn.Conv2d) -> bool:
 def prepare_for_inference(model: LaConvNet, *, dtype: torch.dtype = torch.float32) -> LaConvNet:
     """Make a copy that only predicts: norms folded, what follows a product in one pass, in half precision if wanted.
 
-    In half precision, sentences are encoded, norms are applied, and boxes and logits are given in float32 all the same.
+    In half precision, sentences are encoded and boxes and logits are given in float32 all the same, and so are norms
+    applied where `laconvnet.ops.native` runs.
 
     Args:
         model: the network; it stays as it is.
@@ -70,6 +71,7 @@ def prepare_for_inference(model: LaConvNet, *, dtype: torch.dtype = torch.float3
     if dtype not in DTYPES.values():
         raise ValueError(f"dtype is {dtype}; allowed: {', '.join(map(str, DTYPES.values()))}")
     prepared = copy.deepcopy(model).eval()
+    prepared.set_grad_checkpointing(False)
     for stage in prepared.backbone.stages:
         blocks = cast(Stage, stage).blocks
         for index, block in enumerate(blocks):

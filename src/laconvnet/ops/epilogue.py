@@ -6,16 +6,33 @@ In C++ where `laconvnet.ops.native` is built for CPUs, elsewhere in PyTorch.
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from laconvnet.ops import native
 from laconvnet.ops.native import epilogue
 
 
-def _is_native(*maps: Tensor) -> bool:
-    """Whether the C++ kernels take such maps; what is to be differentiated or put in a graph is left to PyTorch."""
-    if torch.compiler.is_compiling() or native.why_not(maps[0], 1) is not None:
+def _is_native(x: Tensor, numbers: tuple[tuple[Tensor | None, tuple[int, ...]], ...], like: Tensor | None) -> bool:
+    """Whether the C++ kernels take a map, another like it, and float32 numbers of the shapes beside them.
+
+    What is to be differentiated, transformed or put in a graph is left to PyTorch.
+    """
+    if torch.compiler.is_compiling() or torch._C._is_tracing() or forward_ad._current_level >= 0:
         return False
-    return all(x.is_contiguous() and not x.requires_grad for x in maps)
+    if native.why_not(x, 1) is not None or not _is_plain(x):
+        return False
+    if like is not None and not (_is_plain(like) and (like.shape, like.dtype) == (x.shape, x.dtype)):
+        return False
+    return all(
+        values is None or (_is_plain(values) and (values.shape, values.dtype) == (shape, torch.float32))
+        for values, shape in numbers
+    )
+
+
+def _is_plain(x: Tensor) -> bool:
+    """Whether a tensor is memory of this machine, in one piece, that no gradient or transform asks for."""
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return x.device.type == "cpu" and x.is_contiguous() and not x.requires_grad and not wrapped
 
 
 def _planes(values: Tensor, like: Tensor) -> Tensor:
@@ -36,7 +53,8 @@ def affine_silu_(
     Returns:
         (N, C, H, W) in the dtype of x.
     """
-    if _is_native(x, *(() if residual is None else (residual,))):
+    channels = (x.shape[1],)
+    if _is_native(x, ((scale, channels), (shift, channels)), residual):
         return epilogue.affine_silu_(x, scale, shift, residual)
     if scale is not None and shift is not None:
         x = torch.addcmul(_planes(shift, x), x, _planes(scale, x))
@@ -61,7 +79,8 @@ def unpack_tokens(packed: Tensor, bias: Tensor, low: Tensor, high: Tensor) -> Te
     Returns:
         (N, h*s, w*s, c) in the dtype of packed.
     """
-    if _is_native(packed):
+    s, channels = packed.shape[4:]
+    if _is_native(packed, ((bias, (s, s, channels)), (low, (channels,)), (high, (channels,))), None):
         return epilogue.unpack_tokens(packed, bias, low, high)
     dtype = packed.dtype
     packed = (packed + bias.to(dtype)).clamp(low.to(dtype), high.to(dtype))

@@ -248,7 +248,7 @@ class TrainConfig(Section):
     )
     keep_freed_memory: bool = Field(
         default=True,
-        description="On a CPU, keep freed memory in the process (Linux): faster steps, a somewhat higher peak.",
+        description="On a CPU, let the process keep freed memory from then on (Linux): faster steps, a higher peak.",
     )
     device: Literal["auto", "cpu"] = Field(default="auto", description="Use an accelerator if there is one, or never.")
     threads: int | None = Field(default=None, ge=1, description="CPU threads of PyTorch; null leaves its default.")

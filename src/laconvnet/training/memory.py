@@ -11,7 +11,7 @@ def keep_freed_memory() -> bool:
     """From now on, this process keeps memory that it frees for its next request.
 
     By default glibc gives large pieces back to the system, which hands them out again page by page, cleared: on a CPU a
-    training step spends up to a third of its time on that.
+    training step spends up to a third of its time on that. Forked processes inherit the setting; nothing undoes it.
 
     Returns:
         Whether it could be arranged; only where the C library is glibc.

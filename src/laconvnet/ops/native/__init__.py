@@ -1,4 +1,4 @@
-"""The operator on CPUs: kernels in C++ behind a plain C interface, an optional part of the package."""
+"""The operator, and what follows products, on CPUs: C++ behind a plain C interface, an optional part of the package."""
 
 from __future__ import annotations
 

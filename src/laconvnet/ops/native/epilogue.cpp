@@ -46,7 +46,7 @@ inline Vec power_of_two(Vec t) {
     return (Vec)((Bits)p + ((Bits)shifted << 23));
 }
 
-// v / (1 + e^-v). Far below 0 it is 0 to the last digit; NaN stays NaN.
+// v / (1 + e^-v), but never nearer to 0 than -1e-36 far below 0, at minus infinity too; NaN stays NaN.
 template <bool coarse>
 inline Vec silu(Vec v) {
     v = larger(Vec{} - 87.0f, v);

@@ -11,8 +11,8 @@
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-#define DECLARE(capability)                                                      \
-    void run_task_##capability(const Plan &, int64_t);                           \
+#define DECLARE(capability)                                                    \
+    void run_task_##capability(const Plan &, int64_t);                         \
     void affine_silu_##capability(const AffineSilu &, bool, int64_t, int64_t); \
     void unpack_##capability(const Unpack &, bool, int64_t, int64_t);          \
     float multiply_add_loads_##capability(int64_t rounds)
@@ -133,13 +133,14 @@ int execute(Pass pass, const Problem &p) {
 // `run(begin, end)` over pieces of `count` units of `size` numbers each.
 template <class Run>
 void share_pieces(int64_t threads, int64_t count, int64_t size, const Run &run) {
+    if (count == 0 || size == 0) return;
     int64_t piece = std::max<int64_t>(1, PIECE / size), pieces = (count + piece - 1) / piece;
     share_tasks(threads, pieces, [&](int64_t task) { run(task * piece, std::min(count, (task + 1) * piece)); });
 }
 
 }  // namespace
 
-// Raised whenever `Problem` or a function below changes.
+// Raised whenever a structure or a function below changes.
 EXPORT int laconvnet_interface() { return 3; }
 
 EXPORT void laconvnet_use_openmp(void *gomp_parallel) { openmp_parallel = reinterpret_cast<Parallel>(gomp_parallel); }
