@@ -40,7 +40,10 @@ class Link(StrEnum):
 class Source(StrEnum):
     """Public datasets with a reader."""
 
+    clevr = "clevr"
     flickr30k = "flickr30k"
+    snli_ve = "snli_ve"
+    vqav2 = "vqav2"
 
 
 def main() -> None:
@@ -61,13 +64,13 @@ def data_convert(
     name: Annotated[Source, typer.Argument(help="Which dataset.", show_default=False)],
     source: Annotated[Path, typer.Option(help="Folder of the raw download, in its official layout.")],
     out: Annotated[Path, typer.Option(help="Dataset folder to make.")],
+    pictures: Annotated[Path | None, typer.Option(help="Folder of the pictures, if they lie elsewhere.")] = None,
     link: Annotated[Link, typer.Option(help="Copy the pictures or link to them.")] = Link.copy,
 ) -> None:
-    """Turn a public dataset's raw download into a dataset folder."""
-    from laconvnet.data import readers
+    """Turn a public dataset's raw download into a dataset folder; after Ctrl-C the same command goes on."""
+    from laconvnet.data.readers import READERS, convert
 
-    converters = {Source.flickr30k: readers.convert_flickr30k}
-    typer.echo(str(converters[name](source, out, link=link.value)))
+    typer.echo(str(convert(READERS[name](source, pictures), out, link=link.value)))
 
 
 @data_app.command("generate")

@@ -1,5 +1,6 @@
 """Pictures, sentences and labels: one record schema, transforms, batches, and readers of public datasets."""
 
+from laconvnet.data.answers import normalize_answer, soft_scores
 from laconvnet.data.collate import Batch, Collator, union_box
 from laconvnet.data.dataset import Example, FolderDataset
 from laconvnet.data.drawn_scene import DrawnScene, draw_scenes
@@ -47,12 +48,14 @@ __all__ = [
     "build_loader",
     "draw_scenes",
     "generate",
+    "normalize_answer",
     "read_image",
     "read_records",
     "replace_file",
     "resize_to_input",
     "scene_info",
     "set_epoch",
+    "soft_scores",
     "splits",
     "swap_left_right",
     "union_box",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -35,7 +37,7 @@ def read_image(path: str | os.PathLike[str], at_least: int | None = None) -> UIn
     Raises:
         ImageError: the file is missing, truncated, not a picture, or has too many pixels.
     """
-    try:
+    with _named_errors(path):
         with Image.open(path) as picture:
             if at_least is not None:
                 picture.draft(None, (at_least, at_least))
@@ -45,6 +47,24 @@ def read_image(path: str | os.PathLike[str], at_least: int | None = None) -> UIn
         if at_least is not None and (factor := min(rgb.size) // at_least) > 1:
             rgb = rgb.reduce(factor)
         return np.asarray(rgb)
+
+
+def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Reads width and height of a picture as `read_image` turns it, without decoding it.
+
+    Raises:
+        ImageError: the file is missing, not a picture, or has too many pixels.
+    """
+    with _named_errors(path), Image.open(path) as picture:
+        width, height = picture.size
+        lies = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        return (height, width) if lies else (width, height)
+
+
+@contextmanager
+def _named_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise ImageError(f"cannot read picture {os.fspath(path)}: no such file") from None
     except Image.DecompressionBombError as error:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from laconvnet.data.images import ImageError, read_image
+from laconvnet.data.images import ImageError, image_size, read_image
 from laconvnet.data.masks import decode_mask
 from laconvnet.data.schema import DatasetInfo, Record, SchemaError, iterate_lines, splits
 
@@ -61,7 +61,7 @@ class Report:
         return "\n".join(lines)
 
 
-def validate(root: str | os.PathLike[str], *, progress: bool = False) -> Report:
+def validate(root: str | os.PathLike[str], *, decode: bool = True, progress: bool = False) -> Report:
     """Checks every line and every picture of a dataset folder.
 
     Errors: `dataset.json` or all splits missing; a line that is not JSON or not a record (unknown or missing
@@ -72,6 +72,7 @@ def validate(root: str | os.PathLike[str], *, progress: bool = False) -> Report:
 
     Args:
         root: the dataset folder.
+        decode: read every picture; otherwise only its file's first bytes, which hold its size.
         progress: whether to show a progress bar over the pictures.
 
     Returns:
@@ -103,7 +104,7 @@ def validate(root: str | os.PathLike[str], *, progress: bool = False) -> Report:
 
     for image, (_, where) in tqdm(first_use.items(), desc="pictures", unit="image", disable=not progress):
         try:
-            read_image(report.root / image)
+            (read_image if decode else image_size)(report.root / image)
         except ImageError as image_error:
             report.problems.append(Problem(where, str(image_error)))
     return report

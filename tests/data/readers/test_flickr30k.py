@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from laconvnet.data import DatasetInfo, FolderDataset, read_records
-from laconvnet.data.readers import convert_flickr30k
+from laconvnet.data.readers import convert
+from laconvnet.data.readers.flickr30k import open_flickr30k
 from laconvnet.data.validate import validate
 
 XML = """<annotation>
@@ -48,7 +49,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_phrases_become_records(tree: Path, tmp_path: Path) -> None:
-    conversion = convert_flickr30k(tree, tmp_path / "out", progress=False)
+    conversion = convert(open_flickr30k(tree), tmp_path / "out", progress=False)
     found = [(r.id, r.text, r.group, r.boxes) for r in read_records(tmp_path / "out" / "val.jsonl")]
     # The corners of the XML are counted from 1 and inclusive; those beyond the picture are clipped.
     child, ball, rest = (0.0, 0.0, 100.0, 50.0), (10.0, 20.0, 20.0, 30.0), (30.0, 20.0, 100.0, 30.0)
@@ -66,7 +67,7 @@ def test_phrases_become_records(tree: Path, tmp_path: Path) -> None:
 
 
 def test_the_result_can_be_loaded(tree: Path, tmp_path: Path) -> None:
-    convert_flickr30k(tree, tmp_path / "out", link="symlink", progress=False)
+    convert(open_flickr30k(tree), tmp_path / "out", link="symlink", progress=False)
     example = FolderDataset(tmp_path / "out", "val", size=64, resize="stretch")[1]
     assert example.record.width == 100
     assert example.sample.boxes[0].tolist() == pytest.approx([6.4, 25.6, 12.8, 38.4])
@@ -77,7 +78,7 @@ def test_other_names_of_the_photograph_folder(tmp_path: Path, folder: str) -> No
     tree = write_tree(tmp_path / "flickr", folder, ("101", "102"))
     (tree / "test.txt").write_text("102", encoding="utf-8")
     (tree / "val.txt").write_text("101", encoding="utf-8")
-    conversion = convert_flickr30k(tree, tmp_path / "out", progress=False)
+    conversion = convert(open_flickr30k(tree), tmp_path / "out", progress=False)
     assert conversion.records == {"val": 4, "test": 4}
     assert sorted(path.name for path in (tmp_path / "out" / "images").iterdir()) == ["101.jpg", "102.jpg"]
 
@@ -85,12 +86,12 @@ def test_other_names_of_the_photograph_folder(tmp_path: Path, folder: str) -> No
 def test_missing_parts_are_named_with_the_layout(tree: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(FileNotFoundError, match=r"lacks Annotations, Sentences, images .*, train\.txt") as error:
-        convert_flickr30k(tmp_path / "nowhere", out)
+        open_flickr30k(tmp_path / "nowhere")
     assert "Sentences/<id>.txt" in str(error.value)
     for part in ("Sentences/101.txt", "images/101.jpg", "Annotations/101.xml"):
         (tree / part).unlink()
         with pytest.raises(FileNotFoundError, match=rf"{part} is missing; expected layout"):
-            convert_flickr30k(tree, out, progress=False)
+            convert(open_flickr30k(tree), out, progress=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flickr"]
 
 
@@ -106,7 +107,7 @@ def test_missing_parts_are_named_with_the_layout(tree: Path, tmp_path: Path) -> 
 def test_broken_files_are_named(tree: Path, tmp_path: Path, part: str, text: str, message: str) -> None:
     (tree / part).write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
-        convert_flickr30k(tree, tmp_path / "out", progress=False)
+        convert(open_flickr30k(tree), tmp_path / "out", progress=False)
     assert not (tmp_path / "out").exists()
 
 
@@ -116,6 +117,6 @@ def test_the_validation_part_of_the_real_data(real_data: object, tmp_path: Path)
     tree.mkdir()
     for name in ("Annotations", "Sentences", "images", "val.txt"):
         (tree / name).symlink_to(source / name)
-    conversion = convert_flickr30k(tree, tmp_path / "out", link="symlink", progress=False)
+    conversion = convert(open_flickr30k(tree), tmp_path / "out", link="symlink", progress=False)
     assert conversion.records == {"val": 3239} and conversion.images == {"val": 247}
     assert len(read_records(tmp_path / "out" / "val.jsonl")) == 3239

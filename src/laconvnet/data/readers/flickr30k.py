@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from tqdm import tqdm
-
+from laconvnet.data.readers.conversion import Entry, Skipped, Source, require
 from laconvnet.data.schema import Box, DatasetInfo, Record, has_word
-from laconvnet.data.writer import DatasetWriter, Link
 
 SPLITS = ("train", "val", "test")
 IMAGE_FOLDERS = ("images", "flickr30k_images", "flickr30k-images")
@@ -36,26 +32,6 @@ _PHRASE = re.compile(r"\[/EN#(?P<entity>\d+)(?P<types>(?:/[^\s/\]]+)+) (?P<words
 _NOT_VISUAL = "0"
 
 
-@dataclass
-class Conversion:
-    """What a conversion wrote and left out.
-
-    Attributes:
-        images: photographs with at least one record, by split.
-        records: records, by split.
-        skipped: phrases left out, by reason, over all splits.
-    """
-
-    images: dict[str, int] = field(default_factory=dict)
-    records: dict[str, int] = field(default_factory=dict)
-    skipped: Counter[str] = field(default_factory=Counter)
-
-    def __str__(self) -> str:
-        lines = [f"{split}: {count} records of {self.images[split]} images" for split, count in self.records.items()]
-        lines += [f"skipped: {count} phrases, {reason}" for reason, count in sorted(self.skipped.items())]
-        return "\n".join(lines)
-
-
 class Annotation(NamedTuple):
     """The boxes of one photograph: half-open xyxy in its width x height frame, by entity."""
 
@@ -64,74 +40,44 @@ class Annotation(NamedTuple):
     boxes: dict[str, tuple[Box, ...]]
 
 
-def convert_flickr30k(
-    source: str | os.PathLike[str], out: str | os.PathLike[str], *, link: Link = "copy", progress: bool = True
-) -> Conversion:
-    """Converts Flickr30k Entities in its official layout into a dataset folder.
+def open_flickr30k(folder: Path, pictures: Path | None = None) -> Source:
+    """Find Flickr30k Entities in its official layout.
 
     One record per phrase of a sentence that has a box: `text` is the phrase, `boxes` are all boxes of its
     entity, `group` is its first type, `id` is "<image>_<sentence>_<phrase>", both counted from 0. Phrases
     without a box are left out and counted. The photographs may be resized copies.
 
     Args:
-        source: folder with Annotations, Sentences, split lists and photographs.
-        out: the dataset folder to make; must not exist. It appears only once it is complete.
-        link: "copy", "hardlink" or "symlink" the photographs.
-        progress: whether to show a progress bar.
+        folder: with Annotations, Sentences and split lists.
+        pictures: the folder of photographs, if not within.
 
     Raises:
         FileNotFoundError: something is missing; names it and the expected layout.
-        ValueError: a file is not what it should be; names file and line.
     """
-    source = Path(source)
-    folders = [source / name for name in IMAGE_FOLDERS if (source / name).is_dir()]
-    lists = {split: source / f"{split}.txt" for split in SPLITS if (source / f"{split}.txt").is_file()}
-    missing = [name for name in ("Annotations", "Sentences") if not (source / name).is_dir()]
-    missing += [] if folders else [f"{IMAGE_FOLDERS[0]} (or {' or '.join(IMAGE_FOLDERS[1:])})"]
-    missing += [] if lists else ["train.txt (or val.txt or test.txt)"]
-    if missing:
-        raise FileNotFoundError(f"{source} lacks {', '.join(missing)}; {_LAYOUT}")
-
-    conversion = Conversion()
-    with DatasetWriter(out, INFO, link=link) as writer:
-        for split, path in lists.items():
-            images = path.read_text(encoding="utf-8").split()
-            bar = tqdm(images, desc=split, unit="image", disable=not progress)
-            records = _split_records(source, folders[0], bar, writer, split, conversion)
-            conversion.images[split] = 0
-            conversion.records[split] = writer.write_split(split, records)
-    return conversion
+    lists = {split: folder / f"{split}.txt" for split in SPLITS if (folder / f"{split}.txt").is_file()}
+    parts: list[tuple[str, ...]] = [("Annotations",), ("Sentences",)]
+    parts += [] if pictures else [IMAGE_FOLDERS]
+    parts += [] if lists else [tuple(f"{split}.txt" for split in SPLITS)]
+    _, _, *found = require(folder, _LAYOUT, *parts)
+    photographs = pictures or found[0]
+    splits = {split: partial(_phrases, folder, photographs, path) for split, path in lists.items()}
+    return Source(folder, INFO, splits, unit="phrases")
 
 
-def _split_records(
-    source: Path, folder: Path, images: tqdm[str], writer: DatasetWriter, split: str, conversion: Conversion
-) -> Iterator[Record]:
-    """Yields the records of one split and brings in the photographs they need."""
-    for image in images:
-        annotation = read_annotation(_existing(source / "Annotations" / f"{image}.xml"))
-        photograph = _existing(folder / f"{image}.jpg")
-        sentences = _existing(source / "Sentences" / f"{image}.txt")
-        used = ""
-        for name, phrase in _read_phrases(sentences):
-            entity, group, text = phrase
+def _phrases(folder: Path, photographs: Path, split: Path, skipped: Skipped) -> Iterator[Entry]:
+    for image in split.read_text(encoding="utf-8").split():
+        annotation = read_annotation(_existing(folder / "Annotations" / f"{image}.xml"))
+        photograph = _existing(photographs / f"{image}.jpg")
+        for name, (entity, group, text) in _read_phrases(_existing(folder / "Sentences" / f"{image}.txt")):
             boxes = annotation.boxes.get(entity)
             if boxes is None:
-                conversion.skipped["not visual" if entity == _NOT_VISUAL else "without a box"] += 1
+                skipped["not visual" if entity == _NOT_VISUAL else "without a box"] += 1
             elif not has_word(text):
-                conversion.skipped["without a word"] += 1
+                skipped["without a word"] += 1
             else:
-                if not used:
-                    used = writer.add_image(photograph)
-                    conversion.images[split] += 1
-                yield Record(
-                    id=f"{image}_{name}",
-                    image=used,
-                    width=annotation.width,
-                    height=annotation.height,
-                    text=text,
-                    boxes=boxes,
-                    group=group,
-                )
+                frame = annotation.width, annotation.height
+                record = Record(f"{image}_{name}", photograph.name, *frame, text, boxes=boxes, group=group)
+                yield Entry(photograph, record)
 
 
 def read_annotation(path: Path) -> Annotation:
