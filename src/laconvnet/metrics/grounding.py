@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
-from torchmetrics import Metric
+
+from laconvnet.metrics.grouped import GroupedSums
 
 THRESHOLDS = (0.25, 0.5, 0.75)
 
@@ -36,7 +36,7 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(union == 0, torch.zeros_like(union), intersection / union)
 
 
-class GroundingAccuracy(Metric):
+class GroundingAccuracy(GroupedSums):
     """Accuracy at IoU > 0.25, 0.5 and 0.75 and the mean IoU, over all sentences and per group of sentences.
 
     A sentence counts as found when IoU(prediction, target) is strictly above the threshold. Sentences without
@@ -45,25 +45,14 @@ class GroundingAccuracy(Metric):
     when the processes met different groups.
     """
 
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = True
-
-    sums: Tensor
-    group_sums: Tensor
-
     def __init__(self, **kwargs: Any) -> None:
         """Start empty.
 
         Args:
             **kwargs: passed to `torchmetrics.Metric`.
         """
-        super().__init__(**kwargs)
-        columns = len(THRESHOLDS) + 2  # number of sentences, sum of IoU, hits per threshold
-        self.add_state("sums", torch.zeros(columns, dtype=torch.float64), dist_reduce_fx="sum")
-        # One row per group. The names only ever grow, in an order all processes are brought to before a sum.
-        self.add_state("group_sums", torch.zeros(0, columns, dtype=torch.float64), dist_reduce_fx="sum")
-        self.group_names: list[str] = []
+        # number of sentences, sum of IoU, hits per threshold
+        super().__init__(columns=2 + len(THRESHOLDS), **kwargs)
 
     def update(self, pred_boxes: Tensor, target_boxes: Tensor, groups: Sequence[str | None] | None = None) -> None:
         """Count a batch, without waiting for the device.
@@ -76,63 +65,12 @@ class GroundingAccuracy(Metric):
         Raises:
             ValueError: when the shapes or the number of groups do not fit.
         """
-        groups = [None] * len(pred_boxes) if groups is None else groups
-        if len(groups) != len(pred_boxes):
-            raise ValueError(f"{len(pred_boxes)} boxes need {len(pred_boxes)} groups, got {len(groups)}")
         target = target_boxes.double()
         iou = box_iou(pred_boxes.double(), target).nan_to_num(0.0)
         hits = [(iou > threshold).double() for threshold in THRESHOLDS]
         rows = torch.stack([torch.ones_like(iou), iou, *hits], dim=1)
         rows = torch.where(target.isfinite().all(dim=1, keepdim=True), rows, torch.zeros_like(rows))
-        self.sums = self.sums + rows.sum(dim=0)
-        self._update_groups(rows, groups)
-
-    def _update_groups(self, rows: Tensor, groups: Sequence[str | None]) -> None:
-        for name in dict.fromkeys(groups):
-            if name is not None and name not in self.group_names:
-                self.group_names.append(name)
-        if not self.group_names:
-            return
-        row_of = {name: row for row, name in enumerate(self.group_names)}
-        nowhere = len(self.group_names)  # a last row, dropped again, takes the sentences without a group
-        index = torch.tensor([nowhere if name is None else row_of[name] for name in groups], dtype=torch.int64)
-        sums = rows.new_zeros(nowhere + 1, rows.shape[1])
-        sums[: len(self.group_sums)] = self.group_sums
-        self.group_sums = sums.index_add_(0, index.to(rows.device, non_blocking=True), rows)[:nowhere]
-
-    def sync(
-        self,
-        dist_sync_fn: Callable[..., Any] | None = None,
-        process_group: Any | None = None,
-        should_sync: bool = True,
-        distributed_available: Callable[[], bool] | None = None,
-    ) -> None:
-        """Sum the states of all processes, after giving every process the same rows in the same order.
-
-        Args:
-            dist_sync_fn: gathers a state over the processes; None takes torchmetrics' own.
-            process_group: the processes to sum over; None takes all.
-            should_sync: whether to do anything at all.
-            distributed_available: tells whether there are several processes; None asks torch.distributed.
-        """
-        available = distributed_available or self.distributed_available_fn
-        if should_sync and callable(available) and available() and dist.is_initialized():
-            self._align_groups(process_group or self.process_group)
-        super().sync(
-            dist_sync_fn=dist_sync_fn,
-            process_group=process_group,
-            should_sync=should_sync,
-            distributed_available=distributed_available,
-        )
-
-    def _align_groups(self, process_group: Any | None) -> None:
-        gathered: list[Any] = [None] * dist.get_world_size(process_group)
-        dist.all_gather_object(gathered, self.group_names, group=process_group)
-        names = sorted({name for part in gathered for name in part})
-        aligned = self.group_sums.new_zeros(len(names), self.sums.shape[0])
-        for row, name in enumerate(self.group_names[: len(self.group_sums)]):
-            aligned[names.index(name)] = self.group_sums[row]
-        self.group_names, self.group_sums = names, aligned
+        self.add_rows(rows, groups)
 
     def compute(self) -> dict[str, Tensor]:
         """Divide the sums.
@@ -145,7 +83,6 @@ class GroundingAccuracy(Metric):
         values = {f"accuracy@{t:g}": hit / count for t, hit in zip(THRESHOLDS, hits, strict=True)}
         values["mean_iou"] = total_iou / count
         column = 2 + THRESHOLDS.index(0.5)
-        for name, row in sorted(zip(self.group_names, self.group_sums, strict=False), key=lambda pair: pair[0]):
-            if row[0] > 0:
-                values[f"accuracy@0.5/{name}"] = row[column] / row[0]
+        for name, row in self.groups().items():
+            values[f"accuracy@0.5/{name}"] = row[column] / row[0]
         return values
