@@ -47,7 +47,7 @@ class SegmentationMetrics(GroupedSums):
     - ``mean_iou = mean_n IoU_n``, which the authors' code reports; papers call it mIoU.
     - ``oIoU = sum_n I_n / sum_n U_n``, the overall IoU, in which large objects weigh more (Hu et al., "Segmentation
       from Natural Language Expressions", 2016; CLEVR-Ref+, Liu et al., 2019).
-    - ``Pr@X``, the share of samples with IoU_n >= X (as LAVT, Yang et al., 2022; the authors' code takes >).
+    - ``Pr@X``, the share of samples with IoU_n >= X (as LAVT, Yang et al., 2022).
 
     Where both masks are empty, nothing is missing and nothing is too much: IoU_n = 1, as in the authors' code, and
     oIoU gains nothing. RES assumes a target in every picture; GeneralizedSegmentationMetrics does not.

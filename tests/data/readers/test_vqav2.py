@@ -88,6 +88,7 @@ def test_questions_need_their_annotations(tmp_path: Path) -> None:
     [
         ([question(9, 3)], ANSWERS, r"questions\[0\]: question 9 is not answered in .*annotations\.json"),
         ([question(1, 5)], ANSWERS, r"questions\[0\]: no picture .*COCO_train2014_000000000005\.jpg"),
+        ([{**question(1, 3), "image_id": "../3"}], ANSWERS, r"questions\[0\]: image_id must be a whole number, got"),
         ([{"question_id": 1}], ANSWERS, r"questions\[0\]: no 'image_id' among question_id"),
         ([question(1, 3)], [{"answers": []}], r"annotations\[0\]: no 'question_id' among answers"),
         ([question(1, 3)], [{**ANSWERS[0], "answers": []}], "question 1: .*two people or more, got"),

@@ -74,7 +74,7 @@ def _questions(path: Path, images: Path, split: str, skipped: Skipped) -> Iterat
     rows = []
     for number, row in enumerate(read_json(path, "questions")):
         where = f"{path}: questions[{number}]"
-        rows.append((field_of(row, "image_filename", where), number, where, row))
+        rows.append((text_of(row, "image_filename", where), number, where, row))
     # Questions about one picture side by side, so that it is decoded once.
     rows.sort(key=lambda entry: entry[:2])
     picture, size, previous = path, (0, 0), None

@@ -78,7 +78,10 @@ def _questions(path: Path, annotations: Path | None, folders: list[Path], skippe
     rows = []
     for number, row in enumerate(read_json(path, "questions")):
         where = f"{path}: questions[{number}]"
-        rows.append((int(field_of(row, "image_id", where)), where, row))
+        image = field_of(row, "image_id", where)
+        if not isinstance(image, int):
+            raise ValueError(f"{where}: image_id must be a whole number, got {image!r}")
+        rows.append((image, where, row))
     # Questions about one photograph side by side, so that it is decoded once.
     rows.sort(key=lambda entry: entry[0])
     picture, size, previous = path, (0, 0), None
