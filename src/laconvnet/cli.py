@@ -42,6 +42,12 @@ class Source(StrEnum):
 
     clevr = "clevr"
     flickr30k = "flickr30k"
+    grefcoco = "grefcoco"
+    refcoco = "refcoco"
+    refcoco_plus = "refcoco+"
+    refcocog_google = "refcocog-google"
+    refcocog_umd = "refcocog-umd"
+    referit = "referit"
     snli_ve = "snli_ve"
     vqav2 = "vqav2"
 

@@ -1,0 +1,212 @@
+"""RefCOCO, RefCOCO+, RefCOCOg, ReferIt and gRefCOCO in the layout of the REFER toolbox (Yu et al. 2016)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from laconvnet.data.readers.conversion import Entry, Skipped, Source, field_of, find_picture, read_json, require
+from laconvnet.data.readers.pickles import load_plain_pickle
+from laconvnet.data.schema import Box, DatasetInfo, Record, has_word
+
+COCO_FOLDERS = ("train2014", "images", "images/train2014", "images/mscoco/images/train2014")
+SAIAPR_FOLDERS = ("saiapr_tc-12", "images", "images/saiapr_tc-12")
+_COCO = "photographs of COCO (Lin et al. 2014)"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One dataset of the family.
+
+    Attributes:
+        info: what `dataset.json` shall say.
+        references: file of the expressions.
+        splits: its splits.
+        pictures: folders where the pictures may lie.
+        published: expressions, by split.
+    """
+
+    info: DatasetInfo
+    references: str
+    splits: tuple[str, ...]
+    pictures: tuple[str, ...] = COCO_FOLDERS
+    published: Mapping[str, int] = field(default_factory=dict)
+
+
+def _info(name: str, source: str, tasks: tuple[str, ...] = ("rec", "res"), pictures: str = _COCO) -> DatasetInfo:
+    licence = "annotations for research; the photographs belong to their authors"
+    return DatasetInfo(name, f"{source}; {pictures}", licence, tasks)
+
+
+_UNC = ("train", "val", "testA", "testB")
+
+LAYOUTS: dict[str, Layout] = {
+    "refcoco": Layout(
+        _info("RefCOCO", "Yu et al., Modeling Context in Referring Expressions, ECCV 2016"),
+        "refs(unc).p",
+        _UNC,
+        published={"train": 120_624, "val": 10_834, "testA": 5_657, "testB": 5_095},
+    ),
+    "refcoco+": Layout(
+        _info("RefCOCO+", "Yu et al., Modeling Context in Referring Expressions, ECCV 2016"),
+        "refs(unc).p",
+        _UNC,
+        published={"train": 120_191, "val": 10_758, "testA": 5_726, "testB": 4_889},
+    ),
+    "refcocog-umd": Layout(
+        _info("RefCOCOg (UMD)", "Mao et al., CVPR 2016, split by Nagaraja et al., ECCV 2016"),
+        "refs(umd).p",
+        ("train", "val", "test"),
+        published={"train": 80_512, "val": 4_896, "test": 9_602},
+    ),
+    "refcocog-google": Layout(
+        _info("RefCOCOg (Google)", "Mao et al., Generation and Comprehension of Unambiguous Descriptions, CVPR 2016"),
+        "refs(google).p",
+        ("train", "val"),
+        published={"train": 85_474, "val": 9_536},
+    ),
+    "referit": Layout(
+        _info("ReferIt", "Kazemzadeh et al., ReferItGame, EMNLP 2014", pictures="photographs of SAIAPR TC-12"),
+        "refs(berkeley).p",
+        ("train", "val", "test"),
+        SAIAPR_FOLDERS,
+        {"train": 54_127, "val": 5_842, "test": 60_103},
+    ),
+    "grefcoco": Layout(
+        _info("gRefCOCO", "Liu et al., GRES: Generalized Referring Expression Segmentation, CVPR 2023", ("gres",)),
+        "grefs(unc).json",
+        _UNC,
+    ),
+}
+
+
+def open_refer(name: str, folder: Path, pictures: Path | None = None) -> Source:
+    """Find a dataset of the family in REFER's layout.
+
+    One record per sentence: `boxes` and `masks` are those of its objects, in gRefCOCO several or none; `id` is
+    "<reference>_<sentence>". The pickle is read as plain containers only.
+
+    Args:
+        name: a key of `LAYOUTS`.
+        folder: with the file of the expressions and instances.json.
+        pictures: the folder of photographs, if not within.
+
+    Raises:
+        FileNotFoundError: something is missing; names it and the expected layout.
+        ValueError: a file is not what it should be; names it and the place in it.
+    """
+    layout = LAYOUTS[name]
+    words = f"""expected layout:
+  {layout.references}    (the expressions)
+  instances.json    (boxes and outlines)
+  {" or ".join(layout.pictures)}    (the photographs, or name their folder)"""
+    parts = [(layout.references,), ("instances.json",), *([] if pictures else [layout.pictures])]
+    references, instances, *found = require(folder, words, *parts)
+    read = _References(references, instances, pictures or found[0])
+    splits = {split: partial(read.split, split) for split in layout.splits}
+    return Source(folder, layout.info, splits, layout.published, "expressions")
+
+
+class _References:
+    """The two files, read when the first split is."""
+
+    def __init__(self, references: Path, instances: Path, photographs: Path) -> None:
+        self.references, self.instances, self.photographs = references, instances, photographs
+        self._rows: list[tuple[str, dict[str, Any]]] | None = None
+        self._images: dict[int, dict[str, Any]] = {}
+        self._objects: dict[int, dict[str, Any]] = {}
+
+    def _read(self) -> list[tuple[str, dict[str, Any]]]:
+        if self._rows is None:
+            self._images = _by_id(self.instances, "images")
+            self._objects = _by_id(self.instances, "annotations")
+            if self.references.suffix == ".json":
+                try:
+                    rows = json.loads(self.references.read_text(encoding="utf-8"))
+                except ValueError as error:
+                    raise ValueError(f"{self.references}: not JSON: {error}") from None
+            else:
+                rows = load_plain_pickle(self.references)
+            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+                raise ValueError(f"{self.references}: must be a list of references")
+            self._rows = [(f"{self.references}: reference {number}", row) for number, row in enumerate(rows)]
+        return self._rows
+
+    def split(self, split: str, skipped: Skipped) -> Iterator[Entry]:
+        """The records of a split."""
+        rows = [entry for entry in self._read() if field_of(entry[1], "split", entry[0]) == split]
+        # References to one photograph side by side, so that it is decoded once.
+        for where, row in sorted(rows, key=lambda entry: int(field_of(entry[1], "image_id", entry[0]))):
+            number = int(row["image_id"])
+            if number not in self._images:
+                raise ValueError(f"{where}: image {number} is not in {self.instances}")
+            image = self._images[number]
+            of_image = f"{self.instances}: image {number}"
+            name = Path(field_of(image, "file_name", of_image)).name
+            picture = find_picture([self.photographs], [name], where)
+            width, height = (int(field_of(image, side, of_image)) for side in ("width", "height"))
+            objects = [self._object(key, where) for key in _keys(field_of(row, "ann_id", where))]
+            boxes = tuple(_box(each, width, height, self.instances) for each in objects)
+            masks = tuple(_mask(each, width, height, self.instances) for each in objects)
+            for sentence in field_of(row, "sentences", where):
+                text = str(sentence.get("raw") or field_of(sentence, "sent", where)).strip()
+                if not has_word(text):
+                    skipped["without a word"] += 1
+                    continue
+                key = f"{field_of(row, 'ref_id', where)}_{field_of(sentence, 'sent_id', where)}"
+                yield Entry(picture, Record(key, name, width, height, text, boxes=boxes, masks=masks))
+
+    def _object(self, key: int, where: str) -> dict[str, Any]:
+        if key not in self._objects:
+            raise ValueError(f"{where}: object {key} is not in {self.instances}")
+        return self._objects[key]
+
+
+def _by_id(path: Path, key: str) -> dict[int, dict[str, Any]]:
+    rows: dict[int, dict[str, Any]] = {}
+    for number, row in enumerate(read_json(path, key)):
+        identity = field_of(row, "id", f"{path}: {key}[{number}]")
+        if identity in rows:
+            raise ValueError(f"{path}: {key}[{number}] has id {identity}, as one before it has")
+        rows[identity] = row
+    return rows
+
+
+def _keys(objects: Any) -> list[int]:
+    """A reference names one object, or in gRefCOCO a list of them, -1 for none."""
+    listed = objects if isinstance(objects, list) else [objects]
+    return [int(key) for key in listed if int(key) != -1]
+
+
+def _box(instance: Mapping[str, Any], width: int, height: int, path: Path) -> Box:
+    where = f"{path}: annotation {instance['id']}"
+    left, top, across, down = map(float, field_of(instance, "bbox", where))
+    box = max(0.0, left), max(0.0, top), min(float(width), left + across), min(float(height), top + down)
+    if not (box[0] < box[2] and box[1] < box[3]):
+        raise ValueError(f"{where}: bbox {instance['bbox']} has no area in a picture of {width} x {height}")
+    return box
+
+
+def _mask(instance: Mapping[str, Any], width: int, height: int, path: Path) -> dict[str, Any]:
+    """COCO's outline, polygons or run lengths, as one run-length encoding."""
+    from pycocotools import mask as coco
+
+    where = f"{path}: annotation {instance['id']}"
+    outline = field_of(instance, "segmentation", where)
+    if isinstance(outline, dict):
+        if outline.get("size") != [height, width]:
+            raise ValueError(f"{where}: its mask has size {outline.get('size')}, its picture {[height, width]}")
+        encoded = coco.frPyObjects(outline, height, width) if isinstance(outline["counts"], list) else outline
+    else:
+        for polygon in outline:
+            if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+                raise ValueError(f"{where}: a polygon needs three points or more, x and y in turn, got {polygon}")
+        if not outline:
+            raise ValueError(f"{where}: its outline has no polygon")
+        encoded = coco.merge(coco.frPyObjects(outline, height, width))
+    counts = encoded["counts"]
+    return {"size": [height, width], "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}
