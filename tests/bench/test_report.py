@@ -6,7 +6,7 @@ import json
 import pytest
 
 from laconvnet.bench import Report
-from laconvnet.bench.report import table
+from laconvnet.bench.report import short_number, table
 
 ROWS = [
     {"contender": "fast, new", "median_ms": 1.25, "low_ms": 1.0, "high_ms": 1.5, "share_of_copy": 0.725},
@@ -70,3 +70,11 @@ def test_the_table_shows_quartiles_shares_and_gaps():
 def test_the_text_tells_machine_settings_and_what_is_missing(report):
     text = str(report)
     assert "torch: " in text and "limits: matmul_gflops 10.5\n" in text and text.endswith("gone: no compiler")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(7, "7"), (12345, "12,345"), (6121.4, "6,121"), (999.6, "1,000"), (27.81, "27.8"), (0.0042, "0.0042")],
+)
+def test_numbers_are_short(value, text):
+    assert short_number(value) == text

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from laconvnet.bench.report import Row
+from laconvnet.bench.report import Row, short_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +80,13 @@ def draw_bars(path: Path, panels: Sequence[Panel], group: str) -> None:
                 spread = [[value - row["low_ms"]], [row["high_ms"] - value]]
             axes.bar(place, value, width, yerr=spread, color=colors[row["contender"]], error_kw={"linewidth": 0.8})
             axes.annotate(
-                f"{value:.3g}", (place, value), (0, 2), textcoords="offset points", ha="center", va="bottom", fontsize=6
+                short_number(value),
+                (place, value),
+                (0, 2),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=6,
             )
         axes.set_xticks(range(len(groups)), groups)
         _label(axes, panel, group.replace("_", " "))

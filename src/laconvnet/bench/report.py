@@ -118,11 +118,12 @@ def table(rows: Sequence[Row], columns: Sequence[str] = ()) -> str:
 def _cell(row: Row, key: str) -> str:
     value = row.get(key)
     if key == "median_ms" and value is not None and "low_ms" in row:
-        return f"{_number(value)} [{_number(row['low_ms'])}, {_number(row['high_ms'])}]"
+        return f"{short_number(value)} [{short_number(row['low_ms'])}, {short_number(row['high_ms'])}]"
     if value is None or isinstance(value, str):
         return value or "-"
-    return f"{value:.1%}" if key.startswith("share_") else _number(value)
+    return f"{value:.1%}" if key.startswith("share_") else short_number(value)
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.3g}"
+def short_number(value: float) -> str:
+    """At least three digits that count, and for numbers above 1e-4 no exponent."""
+    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 999.5 else f"{value:.3g}"
