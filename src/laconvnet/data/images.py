@@ -57,7 +57,7 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """
     with _named_errors(path), Image.open(path) as picture:
         width, height = picture.size
-        lies = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        lies = picture.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
         return (height, width) if lies else (width, height)
 
 

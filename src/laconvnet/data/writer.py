@@ -41,7 +41,7 @@ class DatasetWriter:
         if link not in get_args(Link):
             raise ValueError(f"link must be one of {get_args(Link)}, got {link!r}")
         self.out = Path(out)
-        if self.out.exists():
+        if os.path.lexists(self.out):
             raise FileExistsError(f"{self.out} exists; choose another folder or remove it first")
         self.aside = self.out.with_name(self.out.name + ".partial")
         self.info, self.link = info, link
@@ -53,7 +53,7 @@ class DatasetWriter:
     def __enter__(self) -> Self:
         self.done = self._left_behind()
         if not self.done:
-            shutil.rmtree(self.aside, ignore_errors=True)
+            self._remove()
         (self.aside / "images").mkdir(parents=True, exist_ok=True)
         self.info.save(self.aside)
         return self
@@ -63,7 +63,8 @@ class DatasetWriter:
         try:
             state = json.loads(self._state.read_text(encoding="utf-8"))
             same = self._source is not None and state["of"] == self._identity()
-            return dict(state["done"]) if same else {}
+            done = state["done"] if same else {}
+            return {split: told for split, told in done.items() if (self.aside / f"{split}.jsonl").is_file()}
         except (OSError, ValueError, KeyError, TypeError):
             return {}
 
@@ -80,10 +81,15 @@ class DatasetWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._state.unlink(missing_ok=True)
             os.rename(self.aside, self.out)
+            (self.out / self._state.name).unlink(missing_ok=True)
         elif not (isinstance(error, KeyboardInterrupt) and self.done):
-            shutil.rmtree(self.aside, ignore_errors=True)
+            self._remove()
+
+    def _remove(self) -> None:
+        """First what a later run would trust, should this be cut short."""
+        self._state.unlink(missing_ok=True)
+        shutil.rmtree(self.aside, ignore_errors=True)
 
     def add_image(self, source: Path, folder: str = "") -> str:
         """Brings a picture in under its own name, once, and returns its path for `Record.image`.

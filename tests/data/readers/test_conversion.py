@@ -123,3 +123,27 @@ def test_a_missing_field_is_named() -> None:
 def test_an_empty_folder_is_told_the_layout(name: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"lacks .*; expected layout:"):
         READERS[name](tmp_path, None)
+
+
+def test_a_split_that_is_gone_is_read_again(reader: Reader, tmp_path: Path) -> None:
+    reader.error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        convert(reader.source(), tmp_path / "out", progress=False)
+    (tmp_path / "out.partial" / "train.jsonl").unlink()
+    reader.error = None
+    assert convert(reader.source(), tmp_path / "out", progress=False).records == {"train": 2, "val": 2}
+    assert reader.read == ["train", "val", "train", "val"]
+
+
+def test_work_that_cannot_be_put_in_place_is_kept(
+    reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no")
+
+    with monkeypatch.context() as context:
+        context.setattr("laconvnet.data.writer.os.rename", fail)
+        with pytest.raises(OSError, match="no"):
+            convert(reader.source(), tmp_path / "out", progress=False)
+    convert(reader.source(), tmp_path / "out", progress=False)
+    assert reader.read == ["train", "val"]

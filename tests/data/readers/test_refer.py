@@ -21,7 +21,7 @@ SQUARE = [[1, 1, 5, 1, 5, 4, 1, 4]]
 RUNS = {"size": [6, 8], "counts": [36, 12]}
 
 
-def instance(number: int, image: int = 9, **changes: Any) -> dict[str, Any]:
+def instance(number: Any, image: int = 9, **changes: Any) -> dict[str, Any]:
     return {"id": number, "image_id": image, "bbox": [1.0, 1.0, 4.0, 3.0], "segmentation": SQUARE, **changes}
 
 
@@ -69,6 +69,24 @@ def test_sentences_become_records(name: str, tmp_path: Path) -> None:
     assert conversion.skipped == {"without a word": 1} and conversion.records["val"] == 2
 
 
+def test_pieces_of_run_lengths_and_folders_below(tmp_path: Path) -> None:
+    """ReferIt's outlines are lists of run lengths; its pictures lie in folders of folders."""
+    half = {"size": [6, 8], "counts": [0, 12, 36]}
+    instances = [instance(70, segmentation=[RUNS, half])]
+    tree = write_tree(tmp_path / "raw", "referit", [reference(1, 70)], instances)
+    (tree / "saiapr_tc-12").rename(tree / "05")
+    (tree / "images" / "saiapr_tc-12").mkdir(parents=True)
+    (tree / "05").rename(tree / "images" / "saiapr_tc-12" / "05")
+    images = [{**image, "file_name": f"05/{image['file_name']}"} for image in IMAGES]
+    (tree / "instances.json").write_text(json.dumps({"images": images, "annotations": instances}))
+    references = [reference(number, 70, 9, split) for number, split in enumerate(("train", "val", "test"))]
+    (tree / "refs(berkeley).p").write_bytes(pickle.dumps(references))
+    convert(READERS["referit"](tree, None), tmp_path / "out", progress=False)
+    (record,) = read_records(tmp_path / "out" / "val.jsonl")
+    mask = decode_mask(record.masks[0])  # type: ignore[index]
+    assert mask.sum() == 24 and mask[:, [0, 1, 6, 7]].all()
+
+
 def test_several_targets_and_none(tmp_path: Path) -> None:
     references = [reference(1, [70, 71]), reference(2, [-1], 5)]
     tree = write_tree(tmp_path / "raw", "grefcoco", references, [instance(70), instance(71, bbox=[5, 2, 2, 2])])
@@ -105,6 +123,8 @@ def test_broken_annotations_are_named(tmp_path: Path, changes: dict[str, Any], m
     ("references", "instances", "message"),
     [
         ([reference(1, 70, 8)], [instance(70)], "reference 0: image 8 is not in"),
+        ([reference(1, None)], [instance(70)], "reference 0: an id must be a whole number, got None"),
+        ([reference(1, 70)], [instance("x")], r"annotations\[0\]: an id must be a whole number, got 'x'"),
         ([{"split": "val"}], [instance(70)], "reference 0: no 'image_id' among split"),
         ([reference(1, 70)], [instance(70), instance(70)], r"annotations\[1\] has id 70, as one before it has"),
         ({"a": 1}, [instance(70)], "must be a list of references"),

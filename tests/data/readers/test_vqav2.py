@@ -61,6 +61,20 @@ def test_questions_become_records(tmp_path: Path) -> None:
     assert "train: 3 records of 2 images (published: 443757)" in str(conversion)
 
 
+def test_the_answer_most_people_gave_and_answers_without_a_word(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "vqa")
+    answers = [
+        annotation(1, *["x"] * 4, *["y"] * 6),
+        annotation(2, *["a"] * 7, "b", "b", "b"),
+        annotation(4, *["The"] * 10),
+    ]
+    write(tree, "train2014", [question(number, 3) for number in (1, 2, 4)], answers)
+    conversion = convert(open_vqav2(tree), tmp_path / "out", progress=False)
+    found = [(record.answer, record.answers) for record in read_records(tmp_path / "out" / "train.jsonl")]
+    assert found == [("y", {"x": 1.0, "y": 1.0}), ("b", {"b": 0.9})]
+    assert conversion.skipped == {"answered without a word": 1}
+
+
 def test_test_questions_have_no_answers(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "vqa", "test2015", "test2015")
     (tree / "v2_mscoco_test2015_annotations.json").unlink()

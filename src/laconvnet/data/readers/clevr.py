@@ -67,7 +67,7 @@ def open_clevr(folder: Path, pictures: Path | None = None) -> Source:
     if not splits:
         require(folder, _LAYOUT, tuple(f"questions/CLEVR_{split}_questions.json" for split in SPLITS))
     published = {"train": 699_989, "val": 149_991, "test": 149_988}
-    return Source(folder, INFO, splits, published, "questions", folder_per_split=True)
+    return Source(folder, INFO, splits, published, "questions", folder_per_split=True, pictures=pictures)
 
 
 def _questions(path: Path, images: Path, split: str, skipped: Skipped) -> Iterator[Entry]:

@@ -42,6 +42,7 @@ class Source:
         published: records that the dataset's authors count, by split.
         unit: what a record is, for reports, such as "phrases" or "questions".
         folder_per_split: pictures of different splits may share names.
+        pictures: the folder of pictures, where it was named.
     """
 
     folder: Path
@@ -50,6 +51,12 @@ class Source:
     published: Mapping[str, int] = field(default_factory=dict)
     unit: str = "records"
     folder_per_split: bool = False
+    pictures: Path | None = None
+
+    @property
+    def identity(self) -> str:
+        """What tells a conversion of this from others."""
+        return " ".join(map(str, (self.folder.resolve(), self.pictures and self.pictures.resolve(), *self.splits)))
 
 
 @dataclass
@@ -82,8 +89,8 @@ class Conversion:
 def convert(source: Source, out: str | os.PathLike[str], *, link: Link = "copy", progress: bool = True) -> Conversion:
     """Write a dataset folder and look at it as `laconvnet data validate` does, but for the pixels.
 
-    A conversion that was interrupted by Ctrl-C goes on with the first split that is not done, when it is started again
-    with the same arguments; one that failed leaves nothing.
+    A conversion that was interrupted by Ctrl-C begins again with the split that was not done, when it is started with
+    the same arguments and the source is as it was; one that failed leaves nothing.
 
     Args:
         source: what to convert.
@@ -96,7 +103,7 @@ def convert(source: Source, out: str | os.PathLike[str], *, link: Link = "copy",
         SchemaError: what was written is no good dataset; names the first problems.
     """
     conversion = Conversion(published=source.published, unit=source.unit)
-    with DatasetWriter(out, source.info, link=link, source=str(source.folder.resolve())) as writer:
+    with DatasetWriter(out, source.info, link=link, source=source.identity) as writer:
         for split, read in source.splits.items():
             done = writer.done.get(split)
             if done is None:
@@ -112,6 +119,10 @@ def convert(source: Source, out: str | os.PathLike[str], *, link: Link = "copy",
         report = validate(writer.aside, decode=False)
         if not report.ok:
             raise SchemaError("\n".join(map(str, report.errors[:10])))
+        if report.records != conversion.records:
+            raise SchemaError(
+                f"{writer.aside} holds {report.records} records, not {conversion.records} as were written"
+            )
     return conversion
 
 

@@ -61,7 +61,7 @@ def open_flickr30k(folder: Path, pictures: Path | None = None) -> Source:
     _, _, *found = require(folder, _LAYOUT, *parts)
     photographs = pictures or found[0]
     splits = {split: partial(_phrases, folder, photographs, path) for split, path in lists.items()}
-    return Source(folder, INFO, splits, unit="phrases")
+    return Source(folder, INFO, splits, unit="phrases", pictures=pictures)
 
 
 def _phrases(folder: Path, photographs: Path, split: Path, skipped: Skipped) -> Iterator[Entry]:

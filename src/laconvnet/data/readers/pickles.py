@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Builds dicts, lists, tuples, sets, texts and numbers, and looks up no class and no function."""
+    """Builds dicts, lists, tuples, texts and numbers, and looks up no class and no function."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, and only plain containers are read")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from laconvnet.data.readers.conversion import Entry, Skipped, Source, field_of, find_picture, read_json, require
@@ -105,16 +105,17 @@ def open_refer(name: str, folder: Path, pictures: Path | None = None) -> Source:
   instances.json    (boxes and outlines)
   {" or ".join(layout.pictures)}    (the photographs, or name their folder)"""
     parts = [(layout.references,), ("instances.json",), *([] if pictures else [layout.pictures])]
-    references, instances, *found = require(folder, words, *parts)
-    read = _References(references, instances, pictures or found[0])
+    references, instances, *_ = require(folder, words, *parts)
+    inside = [folder / name for name in layout.pictures if (folder / name).is_dir()]
+    read = _References(references, instances, [pictures] if pictures else inside)
     splits = {split: partial(read.split, split) for split in layout.splits}
-    return Source(folder, layout.info, splits, layout.published, "expressions")
+    return Source(folder, layout.info, splits, layout.published, "expressions", pictures=pictures)
 
 
 class _References:
     """The two files, read when the first split is."""
 
-    def __init__(self, references: Path, instances: Path, photographs: Path) -> None:
+    def __init__(self, references: Path, instances: Path, photographs: list[Path]) -> None:
         self.references, self.instances, self.photographs = references, instances, photographs
         self._rows: list[tuple[str, dict[str, Any]]] | None = None
         self._images: dict[int, dict[str, Any]] = {}
@@ -140,16 +141,17 @@ class _References:
         """The records of a split."""
         rows = [entry for entry in self._read() if field_of(entry[1], "split", entry[0]) == split]
         # References to one photograph side by side, so that it is decoded once.
-        for where, row in sorted(rows, key=lambda entry: int(field_of(entry[1], "image_id", entry[0]))):
-            number = int(row["image_id"])
+        for where, row in sorted(rows, key=lambda entry: _number(field_of(entry[1], "image_id", entry[0]), entry[0])):
+            number = _number(row["image_id"], where)
             if number not in self._images:
                 raise ValueError(f"{where}: image {number} is not in {self.instances}")
             image = self._images[number]
             of_image = f"{self.instances}: image {number}"
-            name = Path(field_of(image, "file_name", of_image)).name
-            picture = find_picture([self.photographs], [name], where)
+            path = PurePosixPath(field_of(image, "file_name", of_image))
+            names = [path.name] if path.is_absolute() or ".." in path.parts else [path.name, str(path)]
+            picture = find_picture(self.photographs, names, where)
             width, height = (int(field_of(image, side, of_image)) for side in ("width", "height"))
-            objects = [self._object(key, where) for key in _keys(field_of(row, "ann_id", where))]
+            objects = [self._object(key, where) for key in _keys(field_of(row, "ann_id", where), where)]
             boxes = tuple(_box(each, width, height, self.instances) for each in objects)
             masks = tuple(_mask(each, width, height, self.instances) for each in objects)
             for sentence in field_of(row, "sentences", where):
@@ -158,7 +160,7 @@ class _References:
                     skipped["without a word"] += 1
                     continue
                 key = f"{field_of(row, 'ref_id', where)}_{field_of(sentence, 'sent_id', where)}"
-                yield Entry(picture, Record(key, name, width, height, text, boxes=boxes, masks=masks))
+                yield Entry(picture, Record(key, picture.name, width, height, text, boxes=boxes, masks=masks))
 
     def _object(self, key: int, where: str) -> dict[str, Any]:
         if key not in self._objects:
@@ -169,17 +171,25 @@ class _References:
 def _by_id(path: Path, key: str) -> dict[int, dict[str, Any]]:
     rows: dict[int, dict[str, Any]] = {}
     for number, row in enumerate(read_json(path, key)):
-        identity = field_of(row, "id", f"{path}: {key}[{number}]")
+        where = f"{path}: {key}[{number}]"
+        identity = _number(field_of(row, "id", where), where)
         if identity in rows:
-            raise ValueError(f"{path}: {key}[{number}] has id {identity}, as one before it has")
+            raise ValueError(f"{where} has id {identity}, as one before it has")
         rows[identity] = row
     return rows
 
 
-def _keys(objects: Any) -> list[int]:
+def _number(value: Any, where: str) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{where}: an id must be a whole number, got {value!r}") from None
+
+
+def _keys(objects: Any, where: str) -> list[int]:
     """A reference names one object, or in gRefCOCO a list of them, -1 for none."""
-    listed = objects if isinstance(objects, list) else [objects]
-    return [int(key) for key in listed if int(key) != -1]
+    listed = objects if isinstance(objects, list | tuple) else [objects]
+    return [key for key in (_number(each, where) for each in listed) if key != -1]
 
 
 def _box(instance: Mapping[str, Any], width: int, height: int, path: Path) -> Box:
@@ -192,15 +202,19 @@ def _box(instance: Mapping[str, Any], width: int, height: int, path: Path) -> Bo
 
 
 def _mask(instance: Mapping[str, Any], width: int, height: int, path: Path) -> dict[str, Any]:
-    """COCO's outline, polygons or run lengths, as one run-length encoding."""
+    """COCO's outline, polygons or run lengths, in ReferIt a list of those, as one run-length encoding."""
     from pycocotools import mask as coco
 
     where = f"{path}: annotation {instance['id']}"
     outline = field_of(instance, "segmentation", where)
-    if isinstance(outline, dict):
-        if outline.get("size") != [height, width]:
-            raise ValueError(f"{where}: its mask has size {outline.get('size')}, its picture {[height, width]}")
-        encoded = coco.frPyObjects(outline, height, width) if isinstance(outline["counts"], list) else outline
+    runs = [outline] if isinstance(outline, dict) else [part for part in outline if isinstance(part, dict)]
+    if runs:
+        for part in runs:
+            if part.get("size") != [height, width]:
+                raise ValueError(f"{where}: its mask has size {part.get('size')}, its picture {[height, width]}")
+        encoded = coco.merge(
+            [coco.frPyObjects(part, height, width) if isinstance(part["counts"], list) else part for part in runs]
+        )
     else:
         for polygon in outline:
             if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:

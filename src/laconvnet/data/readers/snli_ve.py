@@ -47,7 +47,7 @@ def open_snli_ve(folder: Path, pictures: Path | None = None) -> Source:
     photographs = pictures or located[-1]
     splits = {split: partial(_statements, path, photographs) for split, path in found.items()}
     published = {"train": 529_527, "val": 17_858, "test": 17_901}
-    return Source(folder, INFO, splits, published, "statements")
+    return Source(folder, INFO, splits, published, "statements", pictures=pictures)
 
 
 def _statements(path: Path, photographs: Path, skipped: Skipped) -> Iterator[Entry]:

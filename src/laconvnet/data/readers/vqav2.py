@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from laconvnet.data.answers import soft_scores
+from laconvnet.data.answers import normalize_answer, soft_scores
 from laconvnet.data.images import image_size
 from laconvnet.data.readers.conversion import (
     Entry,
@@ -67,7 +68,7 @@ def open_vqav2(folder: Path, pictures: Path | None = None) -> Source:
         require(folder, _LAYOUT, PICTURE_FOLDERS)
     splits = {split: partial(_questions, *files, folders) for split, files in found.items()}
     published = {"train": 443_757, "val": 214_354, "test": 447_793, "test-dev": 107_394}
-    return Source(folder, INFO, splits, published, "questions")
+    return Source(folder, INFO, splits, published, "questions", pictures=pictures)
 
 
 def _questions(path: Path, annotations: Path | None, folders: list[Path], skipped: Skipped) -> Iterator[Entry]:
@@ -98,19 +99,24 @@ def _questions(path: Path, annotations: Path | None, folders: list[Path], skippe
         if annotations is not None:
             if question not in answered:
                 raise ValueError(f"{where}: question {question} is not answered in {annotations}")
-            record = _with_answers(record, answered[question], f"{annotations}: question {question}")
+            labelled = _with_answers(record, answered[question], f"{annotations}: question {question}")
+            if labelled is None:
+                skipped["answered without a word"] += 1
+                continue
+            record = labelled
         yield Entry(picture, record)
 
 
-def _with_answers(record: Record, row: dict[str, Any], where: str) -> Record:
+def _with_answers(record: Record, row: dict[str, Any], where: str) -> Record | None:
+    """The record with what people answered; None where the normal form of all answers is empty, as that of "a" is."""
     people = [field_of(each, "answer", where) for each in field_of(row, "answers", where)]
     try:
         scores = soft_scores(people)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    return replace(
-        record,
-        answer=max(scores, key=lambda answer: scores[answer]),
-        answers=scores,
-        group=field_of(row, "answer_type", where),
-    )
+    scores.pop("", None)
+    if not scores:
+        return None
+    counts = Counter(map(normalize_answer, people))
+    answer = max(scores, key=lambda answer: counts[answer])
+    return replace(record, answer=answer, answers=scores, group=field_of(row, "answer_type", where))
