@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torchmetrics import Metric
+from two_processes import on_two_processes
 
 from laconvnet.metrics import AnswerAccuracy, VQAAccuracy
 
@@ -126,42 +123,9 @@ def test_order_and_batches_do_not_matter(name: str) -> None:
     assert len(values(metric)) == 4
 
 
-RANK = """
-import json, sys
-import torch, torch.distributed as dist
-import laconvnet.metrics
-folder, rank = sys.argv[1], int(sys.argv[2])
-dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
-results = []
-for name, arguments in torch.load(f"{folder}/{rank}.pt"):
-    metric = getattr(laconvnet.metrics, name)()
-    metric.update(*arguments)
-    metric.compute()
-    metric.update(*(argument[:0] for argument in arguments))
-    results.append({name: float(v) for name, v in metric.compute().items()})
-with open(f"{folder}/{rank}.json", "w") as out:
-    json.dump(results, out)
-dist.destroy_process_group()
-"""
-
-
 def test_two_processes_with_different_groups_equal_one(tmp_path: Path) -> None:
     shares = (([0, 4, 1], list(range(5))), ([2, 3], []))
     runs = [(name, case) for name in METRICS for case in range(2)]
-    ranks = []
-    for rank, share in enumerate(shares):
-        torch.save([(name, arguments(name, share[case])) for name, case in runs], tmp_path / f"{rank}.pt")
-        ranks.append(
-            subprocess.Popen(
-                [sys.executable, "-W", "error", "-c", RANK, str(tmp_path), str(rank)],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    for process in ranks:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
-    for rank in range(2):
-        results = json.loads((tmp_path / f"{rank}.json").read_text())
+    given = [[(name, arguments(name, share[case])) for name, case in runs] for share in shares]
+    for results in on_two_processes(tmp_path, given):
         assert results == [pytest.approx(on_all(name)) for name, _ in runs]

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from two_processes import on_two_processes
 
 from laconvnet.metrics import GroundingAccuracy, box_iou
 
@@ -135,47 +132,14 @@ def boxes() -> tuple[Tensor, Tensor]:
     return target + torch.randn(10, 4, generator=generator), target
 
 
-RANK = """
-import json, sys
-import torch, torch.distributed as dist
-from laconvnet.metrics import GroundingAccuracy
-folder, rank = sys.argv[1], int(sys.argv[2])
-dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
-pred, target, groups = torch.load(f"{folder}/{rank}.pt")
-metric = GroundingAccuracy()
-metric.update(pred, target, groups)
-metric.compute()
-metric.update(pred[:0], target[:0], [])
-value = {name: float(v) for name, v in metric.compute().items()}
-with open(f"{folder}/{rank}.json", "w") as out:
-    json.dump(value, out)
-dist.destroy_process_group()
-"""
-
-
 @pytest.mark.parametrize("second_is_empty", [False, True])
 def test_two_processes_with_different_groups_equal_one(tmp_path: Path, second_is_empty: bool) -> None:
     pred, target = boxes()
     one = GroundingAccuracy()
     shares = ((SHARES[0][0] + SHARES[1][0], SHARES[0][1] + SHARES[1][1]), ([], [])) if second_is_empty else SHARES
-    ranks = []
-    for rank, (rows, groups) in enumerate(shares):
+    runs = []
+    for rows, groups in shares:
         one.update(pred[rows], target[rows], groups)
-        torch.save((pred[rows], target[rows], groups), tmp_path / f"{rank}.pt")
-        ranks.append(
-            subprocess.Popen(
-                [sys.executable, "-W", "error", "-c", RANK, str(tmp_path), str(rank)],
-                env={
-                    **os.environ,
-                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                    "OMP_NUM_THREADS": "1",
-                },
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    for process in ranks:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
-    for rank in range(2):
-        assert json.loads((tmp_path / f"{rank}.json").read_text()) == pytest.approx(values(one))
+        runs.append([("GroundingAccuracy", (pred[rows], target[rows], groups))])
+    for (value,) in on_two_processes(tmp_path, runs):
+        assert value == pytest.approx(values(one))

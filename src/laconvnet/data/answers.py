@@ -71,7 +71,7 @@ def soft_scores(answers: Sequence[str], *, leave_one_out: bool = True) -> dict[s
         leave_one_out: False takes the simple rule.
 
     Returns:
-        The score in [0, 1] of each different answer, by its normalized form.
+        The score in [0, 1] of each different answer, by its normalized form, the most frequent first.
 
     Raises:
         ValueError: there are fewer than two people, or a single string instead of a list.
@@ -81,9 +81,9 @@ def soft_scores(answers: Sequence[str], *, leave_one_out: bool = True) -> dict[s
     people = len(answers)
     counts = Counter(normalize_answer(answer) for answer in answers)
     if not leave_one_out:
-        return {answer: min(3, count) / 3 for answer, count in counts.items()}
+        return {answer: min(3, count) / 3 for answer, count in counts.most_common()}
     # `count` of the subsets leave out somebody who gave the answer, the others somebody who did not.
     return {
         answer: (count * min(3, count - 1) + (people - count) * min(3, count)) / (3 * people)
-        for answer, count in counts.items()
+        for answer, count in counts.most_common()
     }

@@ -80,7 +80,6 @@ class ParameterGenerator(nn.Module):
             raise ValueError(f"condition_dim {condition_dim} is not a multiple of num_heads {num_heads}")
         self.packing = packing
         self.num_heads = num_heads
-        self.head_dim = condition_dim // num_heads
         self.dropout = dropout
         self.position = position
         self._code: Tensor | None = None

@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from laconvnet.data.images import image_size
 from laconvnet.data.readers.conversion import (
     Entry,
+    Pictures,
     Skipped,
     Source,
     field_of,
-    find_picture,
     read_json,
     require,
     text_of,
@@ -77,11 +76,9 @@ def _questions(path: Path, images: Path, split: str, skipped: Skipped) -> Iterat
         rows.append((text_of(row, "image_filename", where), number, where, row))
     # Questions about one picture side by side, so that it is decoded once.
     rows.sort(key=lambda entry: entry[:2])
-    picture, size, previous = path, (0, 0), None
+    pictures = Pictures([images])
     for name, number, where, row in rows:
-        if name != previous:
-            picture = find_picture([images], [Path(name).name], where)
-            size, previous = image_size(picture), name
+        picture, size = pictures.find((Path(name).name,), where)
         answer, group, program = None, None, None
         if "answer" in row:
             answer = _words(row["answer"])

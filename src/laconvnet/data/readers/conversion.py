@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from laconvnet.data.images import image_size
 from laconvnet.data.schema import DatasetInfo, Record, SchemaError
 from laconvnet.data.validate import validate
 from laconvnet.data.writer import DatasetWriter, Link
@@ -152,16 +153,25 @@ def require(folder: Path, layout: str, *parts: tuple[str, ...]) -> list[Path]:
     return [path for path in found if path is not None]
 
 
+def load_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        ValueError: not JSON; names file, line and column.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from None
+
+
 def read_json(path: Path, key: str) -> list[dict[str, Any]]:
     """The list of objects under a key of a JSON file.
 
     Raises:
         ValueError: not JSON (names file, line and column), or without such a list.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
+    content = load_json(path)
     rows = content.get(key) if isinstance(content, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError(f"{path}: must be an object with a list of objects under {key!r}")
@@ -202,3 +212,22 @@ def find_picture(folders: Iterable[Path], names: Iterable[str], where: str) -> P
         if path.is_file():
             return path
     raise FileNotFoundError(f"{where}: no picture {' or '.join(map(str, tried))}")
+
+
+class Pictures:
+    """The pictures of a raw download with their sizes, each looked up once.
+
+    Args:
+        folders: where they may lie.
+    """
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._folders = list(folders)
+        self._found: dict[tuple[str, ...], tuple[Path, tuple[int, int]]] = {}
+
+    def find(self, names: tuple[str, ...], where: str) -> tuple[Path, tuple[int, int]]:
+        """The picture that has one of some names, and its width and height; see `find_picture` and `image_size`."""
+        if names not in self._found:
+            picture = find_picture(self._folders, names, where)
+            self._found[names] = picture, image_size(picture)
+        return self._found[names]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from laconvnet.data.readers.conversion import Entry, Skipped, Source, field_of, find_picture, read_json, require
+from laconvnet.data.readers.conversion import (
+    Entry,
+    Skipped,
+    Source,
+    field_of,
+    find_picture,
+    load_json,
+    read_json,
+    require,
+)
 from laconvnet.data.readers.pickles import load_plain_pickle
 from laconvnet.data.schema import Box, DatasetInfo, Record, has_word
 
@@ -126,10 +134,7 @@ class _References:
             self._images = _by_id(self.instances, "images")
             self._objects = _by_id(self.instances, "annotations")
             if self.references.suffix == ".json":
-                try:
-                    rows = json.loads(self.references.read_text(encoding="utf-8"))
-                except ValueError as error:
-                    raise ValueError(f"{self.references}: not JSON: {error}") from None
+                rows = load_json(self.references)
             else:
                 rows = load_plain_pickle(self.references)
             if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from laconvnet.data.images import image_size
-from laconvnet.data.readers.conversion import Entry, Skipped, Source, field_of, find_picture, require, text_of
+from laconvnet.data.readers.conversion import Entry, Pictures, Skipped, Source, field_of, require, text_of
 from laconvnet.data.readers.flickr30k import IMAGE_FOLDERS
 from laconvnet.data.schema import DatasetInfo, Record, has_word, iterate_lines
 
@@ -59,7 +58,7 @@ def _statements(path: Path, photographs: Path, skipped: Skipped) -> Iterator[Ent
         except ValueError as error:
             raise ValueError(f"{where}: not JSON: {error}") from None
         rows.append((str(field_of(row, "Flickr30K_ID", where)), where, row))
-    sizes: dict[Path, tuple[int, int]] = {}
+    pictures = Pictures([photographs])
     repeated: Counter[str] = Counter()
     # Statements about one photograph side by side, so that it is decoded once.
     for image, where, row in sorted(rows, key=lambda entry: entry[0]):
@@ -74,8 +73,5 @@ def _statements(path: Path, photographs: Path, skipped: Skipped) -> Iterator[Ent
             pair = str(row.get("pairID") or image)
             repeated[pair] += 1
             name = pair if repeated[pair] == 1 else f"{pair}_{repeated[pair]}"
-            picture = find_picture([photographs], [f"{image}.jpg"], where)
-            if picture not in sizes:
-                sizes[picture] = image_size(picture)
-            width, height = sizes[picture]
-            yield Entry(picture, Record(name, picture.name, width, height, text, answer=answer))
+            picture, size = pictures.find((f"{image}.jpg",), where)
+            yield Entry(picture, Record(name, picture.name, *size, text, answer=answer))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from laconvnet.data.answers import normalize_answer, soft_scores
-from laconvnet.data.images import image_size
+from laconvnet.data.answers import soft_scores
 from laconvnet.data.readers.conversion import (
     Entry,
+    Pictures,
     Skipped,
     Source,
     field_of,
-    find_picture,
     read_json,
     require,
     text_of,
@@ -85,16 +83,14 @@ def _questions(path: Path, annotations: Path | None, folders: list[Path], skippe
         rows.append((image, where, row))
     # Questions about one photograph side by side, so that it is decoded once.
     rows.sort(key=lambda entry: entry[0])
-    picture, size, previous = path, (0, 0), None
+    pictures = Pictures(folders)
     for image, where, row in rows:
         text, question = text_of(row, "question", where), field_of(row, "question_id", where)
         if not has_word(text):
             skipped["without a word"] += 1
             continue
-        if image != previous:
-            names = [f"COCO_{part}_{image:012}.jpg" for part in ("train2014", "val2014", "test2015")]
-            picture = find_picture(folders, [*names, f"{image:012}.jpg"], where)
-            size, previous = image_size(picture), image
+        names = (f"COCO_{part}_{image:012}.jpg" for part in ("train2014", "val2014", "test2015"))
+        picture, size = pictures.find((*names, f"{image:012}.jpg"), where)
         record = Record(str(question), picture.name, *size, text)
         if annotations is not None:
             if question not in answered:
@@ -117,6 +113,4 @@ def _with_answers(record: Record, row: dict[str, Any], where: str) -> Record | N
     scores.pop("", None)
     if not scores:
         return None
-    counts = Counter(map(normalize_answer, people))
-    answer = max(scores, key=lambda answer: counts[answer])
-    return replace(record, answer=answer, answers=scores, group=field_of(row, "answer_type", where))
+    return replace(record, answer=next(iter(scores)), answers=scores, group=field_of(row, "answer_type", where))
