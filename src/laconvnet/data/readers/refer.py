@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from laconvnet.data.readers.coco_format import Table, clip_bbox, outline_mask, read_tables, whole_number
 from laconvnet.data.readers.conversion import (
     Entry,
     Skipped,
@@ -15,7 +16,6 @@ from laconvnet.data.readers.conversion import (
     field_of,
     find_picture,
     load_json,
-    read_json,
     require,
 )
 from laconvnet.data.readers.pickles import load_plain_pickle
@@ -126,13 +126,12 @@ class _References:
     def __init__(self, references: Path, instances: Path, photographs: list[Path]) -> None:
         self.references, self.instances, self.photographs = references, instances, photographs
         self._rows: list[tuple[str, dict[str, Any]]] | None = None
-        self._images: dict[int, dict[str, Any]] = {}
-        self._objects: dict[int, dict[str, Any]] = {}
+        self._images: Table = {}
+        self._objects: Table = {}
 
     def _read(self) -> list[tuple[str, dict[str, Any]]]:
         if self._rows is None:
-            self._images = _by_id(self.instances, "images")
-            self._objects = _by_id(self.instances, "annotations")
+            self._images, self._objects = read_tables(self.instances, "images", "annotations")
             if self.references.suffix == ".json":
                 rows = load_json(self.references)
             else:
@@ -146,8 +145,10 @@ class _References:
         """The records of a split."""
         rows = [entry for entry in self._read() if field_of(entry[1], "split", entry[0]) == split]
         # References to one photograph side by side, so that it is decoded once.
-        for where, row in sorted(rows, key=lambda entry: _number(field_of(entry[1], "image_id", entry[0]), entry[0])):
-            number = _number(row["image_id"], where)
+        for where, row in sorted(
+            rows, key=lambda entry: whole_number(field_of(entry[1], "image_id", entry[0]), entry[0])
+        ):
+            number = whole_number(row["image_id"], where)
             if number not in self._images:
                 raise ValueError(f"{where}: image {number} is not in {self.instances}")
             image = self._images[number]
@@ -157,8 +158,8 @@ class _References:
             picture = find_picture(self.photographs, names, where)
             width, height = (int(field_of(image, side, of_image)) for side in ("width", "height"))
             objects = [self._object(key, where) for key in _keys(field_of(row, "ann_id", where), where)]
-            boxes = tuple(_box(each, width, height, self.instances) for each in objects)
-            masks = tuple(_mask(each, width, height, self.instances) for each in objects)
+            targets = [self._target(each, width, height) for each in objects]
+            boxes, masks = tuple(box for box, _ in targets), tuple(mask for _, mask in targets)
             for sentence in field_of(row, "sentences", where):
                 text = str(sentence.get("raw") or field_of(sentence, "sent", where)).strip()
                 if not has_word(text):
@@ -172,60 +173,16 @@ class _References:
             raise ValueError(f"{where}: object {key} is not in {self.instances}")
         return self._objects[key]
 
-
-def _by_id(path: Path, key: str) -> dict[int, dict[str, Any]]:
-    rows: dict[int, dict[str, Any]] = {}
-    for number, row in enumerate(read_json(path, key)):
-        where = f"{path}: {key}[{number}]"
-        identity = _number(field_of(row, "id", where), where)
-        if identity in rows:
-            raise ValueError(f"{where} has id {identity}, as one before it has")
-        rows[identity] = row
-    return rows
-
-
-def _number(value: Any, where: str) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{where}: an id must be a whole number, got {value!r}") from None
+    def _target(self, instance: Mapping[str, Any], width: int, height: int) -> tuple[Box, dict[str, Any]]:
+        where = f"{self.instances}: annotation {instance['id']}"
+        bbox = field_of(instance, "bbox", where)
+        box = clip_bbox(bbox, width, height, where)
+        if box is None:
+            raise ValueError(f"{where}: bbox {bbox} has no area in a picture of {width} x {height}")
+        return box, outline_mask(field_of(instance, "segmentation", where), width, height, where)
 
 
 def _keys(objects: Any, where: str) -> list[int]:
     """A reference names one object, or in gRefCOCO a list of them, -1 for none."""
     listed = objects if isinstance(objects, list | tuple) else [objects]
-    return [key for key in (_number(each, where) for each in listed) if key != -1]
-
-
-def _box(instance: Mapping[str, Any], width: int, height: int, path: Path) -> Box:
-    where = f"{path}: annotation {instance['id']}"
-    left, top, across, down = map(float, field_of(instance, "bbox", where))
-    box = max(0.0, left), max(0.0, top), min(float(width), left + across), min(float(height), top + down)
-    if not (box[0] < box[2] and box[1] < box[3]):
-        raise ValueError(f"{where}: bbox {instance['bbox']} has no area in a picture of {width} x {height}")
-    return box
-
-
-def _mask(instance: Mapping[str, Any], width: int, height: int, path: Path) -> dict[str, Any]:
-    """COCO's outline, polygons or run lengths, in ReferIt a list of those, as one run-length encoding."""
-    from pycocotools import mask as coco
-
-    where = f"{path}: annotation {instance['id']}"
-    outline = field_of(instance, "segmentation", where)
-    runs = [outline] if isinstance(outline, dict) else [part for part in outline if isinstance(part, dict)]
-    if runs:
-        for part in runs:
-            if part.get("size") != [height, width]:
-                raise ValueError(f"{where}: its mask has size {part.get('size')}, its picture {[height, width]}")
-        encoded = coco.merge(
-            [coco.frPyObjects(part, height, width) if isinstance(part["counts"], list) else part for part in runs]
-        )
-    else:
-        for polygon in outline:
-            if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-                raise ValueError(f"{where}: a polygon needs three points or more, x and y in turn, got {polygon}")
-        if not outline:
-            raise ValueError(f"{where}: its outline has no polygon")
-        encoded = coco.merge(coco.frPyObjects(outline, height, width))
-    counts = encoded["counts"]
-    return {"size": [height, width], "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}
+    return [key for key in (whole_number(each, where) for each in listed) if key != -1]
