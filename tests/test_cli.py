@@ -17,7 +17,7 @@ from laconvnet.models import Preprocess, build_model, save_checkpoint
 from laconvnet.scenes import WORLDS, SceneSource
 
 COMMANDS = [
-    "data convert", "data generate", "data validate", "data stats", "data show", "train", "eval", "predict",
+    "data convert", "data mix", "data generate", "data validate", "data stats", "data show", "train", "eval", "predict",
     "import-official", "bench op", "bench model", "bench train", "bench data", "doctor", "demo",
 ]  # fmt: skip
 
@@ -168,7 +168,7 @@ def test_doctor_names_the_backend():
         (["predict", "--model", "nowhere", "x.jpg", "red"], 1, "error: cannot read picture x.jpg: no such file"),
         (["eval", "--model", "nowhere", "--data", "d"], 1, "error: nowhere is not a folder"),
         (["train", "missing.yaml"], 1, "missing.yaml"),
-        (["data", "convert", "coco", "--source", ".", "--out", "o"], 2, "'coco' is not"),
+        (["data", "convert", "imagenet", "--source", ".", "--out", "o"], 2, "'imagenet' is not"),
         (["data", "generate", "o", "--size", "0"], 1, "sides from 64 to 2048 pixels, got 0"),
         (["data", "generate", "o", "--size", "big"], 2, "needs a number of pixels or WIDTHxHEIGHT, got 'big'"),
         (["data", "generate", "o", "--split", "train"], 2, "needs NAME=COUNT, such as train=1000; got 'train'"),

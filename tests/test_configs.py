@@ -14,7 +14,8 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_settings_and_network_are_valid(path):
     config = load_config(path, [])
-    resolve_config(config.preset, tasks=(config.task,), vocabulary_size=100, **config.model)
+    answers = ("yes", "no") if "vqa" in config.tasks else ()
+    resolve_config(config.preset, tasks=tuple(config.tasks), vocabulary_size=100, answers=answers, **config.model)
 
 
 def test_the_demo_configuration_ships_with_the_package():

@@ -46,5 +46,5 @@ def test_shuffled_sentences_are_said_so(folders):
 
 
 def test_a_head_the_checkpoint_lacks_is_refused(folders):
-    with pytest.raises(ValueError, match="has heads for rec, not for 'res'"):
+    with pytest.raises(ValueError, match="learned rec, not 'res'"):
         score_checkpoint(folders / "model", folders / "world", "val", task="res")

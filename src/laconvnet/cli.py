@@ -38,17 +38,22 @@ class Link(StrEnum):
 
 
 class Source(StrEnum):
-    """Public datasets with a reader."""
+    """Datasets with a reader."""
 
+    authors = "authors"
     clevr = "clevr"
+    clevr_ref_plus = "clevr_ref+"
+    coco = "coco"
     flickr30k = "flickr30k"
     grefcoco = "grefcoco"
+    odvg = "odvg"
     refcoco = "refcoco"
     refcoco_plus = "refcoco+"
     refcocog_google = "refcocog-google"
     refcocog_umd = "refcocog-umd"
     referit = "referit"
     snli_ve = "snli_ve"
+    visual_genome = "visual_genome"
     vqav2 = "vqav2"
 
 
@@ -79,6 +84,41 @@ def data_convert(
     typer.echo(str(convert(READERS[name](source, pictures), out, link=link.value)))
 
 
+@data_app.command("mix")
+def data_mix(
+    part: Annotated[
+        list[str],
+        typer.Option(metavar="FOLDER[:SPLIT]", help="Split of a dataset folder that goes in, train unless named."),
+    ],
+    out: Annotated[Path, typer.Option(help="Dataset folder to make.")],
+    against: Annotated[
+        list[Path] | None, typer.Option(help="Dataset folder whose splits other than train are held out.")
+    ] = None,
+    exclude: Annotated[
+        list[Path] | None, typer.Option(help="File of held-out keys, such as coco:1234, one a line.")
+    ] = None,
+    vg_images: Annotated[Path | None, typer.Option(help="Visual Genome's image_data.json.")] = None,
+    near: Annotated[int, typer.Option(help="Bits of 256 that a re-encoded copy may differ by; 0: exact copies.")] = 24,
+    link: Annotated[Link, typer.Option(help="Copy the pictures or link to them.")] = Link.copy,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read pictures.")] = 1,
+) -> None:
+    """Mix datasets to train on, without any picture that one of them holds out, and write an audit."""
+    from laconvnet.data.mix import Part, mix, summary
+
+    audit = mix(
+        [Part.parse(text) for text in part],
+        out,
+        against=against or (),
+        exclude=exclude or (),
+        vg_images=vg_images,
+        near=near,
+        link=link.value,
+        workers=workers,
+        progress=True,
+    )
+    typer.echo(summary(audit))
+
+
 @data_app.command("generate")
 def data_generate(
     out: Annotated[Path, typer.Argument(help="Dataset folder to make.", show_default=False)],
@@ -97,6 +137,9 @@ def data_generate(
     world: Annotated[str, typer.Option(help="Which scenes occur: clevr, cogent_a, cogent_b, near or hard.")] = "clevr",
     kind: Annotated[list[str] | None, typer.Option(help="Kind of referring expressions; all unless given.")] = None,
     family: Annotated[list[str] | None, typer.Option(help="Family of questions; all unless given.")] = None,
+    max_hops: Annotated[
+        int | None, typer.Option(min=0, help="Most relations that a description of a question follows; CLEVR's 3.")
+    ] = None,
     size: Annotated[str, typer.Option(help="Side of a picture in pixels, or WIDTHxHEIGHT.")] = "224",
     seed: Annotated[int, typer.Option(help="Names the scenes; other seeds give other ones.")] = 0,
     clevr: Annotated[bool, typer.Option("--clevr", help="Also write CLEVR's JSON files, into OUT/clevr.")] = False,
@@ -114,6 +157,7 @@ def data_generate(
         _counts("--sentence", sentence or ["rec=4"]),
         KINDS if kind is None else tuple(kind),
         FAMILIES if family is None else tuple(family),
+        max_hops,
     )
     counts = generate(
         out,
@@ -212,6 +256,10 @@ def evaluate(
     model: Annotated[Path, typer.Option(help="Checkpoint folder.")],
     data: Annotated[Path, typer.Option(help="Dataset folder.")],
     split: Annotated[str, typer.Option(help="Which split.")] = "val",
+    task: Annotated[str | None, typer.Option(help="rec, res, gres or vqa, if the checkpoint learned several.")] = None,
+    mask_rule: Annotated[
+        str, typer.Option(help="How masks get the picture's size: interpolate, or dilate as the paper's authors.")
+    ] = "interpolate",
     out: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
     save_predictions: Annotated[Path | None, typer.Option(help="Write one prediction per line to this file.")] = None,
     shuffle_sentences: Annotated[
@@ -219,7 +267,7 @@ def evaluate(
     ] = False,
     blind: Annotated[
         str | None,
-        typer.Option(metavar="SPLIT", help="Also score boxes chosen on this split without looking."),
+        typer.Option(metavar="SPLIT", help="Also score answers chosen on this split without looking."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Sentences together.")] = 64,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 1,
@@ -233,6 +281,8 @@ def evaluate(
         model,
         data,
         split,
+        task=task,
+        mask_rule=mask_rule,  # type: ignore[arg-type]
         save_predictions=save_predictions,
         shuffle_sentences=shuffle_sentences,
         blind_split=blind,
@@ -255,7 +305,7 @@ def predict(
     device: Device = "cpu",
     dtype: Annotated[str, typer.Option(help="Number format: float32, bfloat16, float16.")] = "float32",
 ) -> None:
-    """Point at what each sentence names."""
+    """Point at what each sentence names, cut it out, or answer it: whatever the network learned."""
     from laconvnet.models import named_dtype
     from laconvnet.predictor import Predictor, as_picture, draw
 

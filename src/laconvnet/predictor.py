@@ -1,4 +1,4 @@
-"""From pictures and sentences to boxes and masks, in one line."""
+"""From pictures and sentences to boxes, masks and answers, in one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageOps
 
 from laconvnet.data import Sample, read_image, resize_to_input
@@ -19,7 +18,7 @@ from laconvnet.data.images import UInt8Array, to_rgb
 from laconvnet.language import Vocabulary
 from laconvnet.models import LaConvNet, Preprocess, Reading, compile_look, load_checkpoint, prepare_for_inference
 from laconvnet.models.inference import Look
-from laconvnet.tasks import best_boxes, to_record_frame
+from laconvnet.tasks import MIN_PIXELS, best_answers, best_boxes, to_record_frame, to_record_masks
 
 Picture = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
 """A file, a Pillow image, or uint8 (H, W, 3) RGB."""
@@ -34,6 +33,9 @@ class Prediction:
         box: x0, y0, x1, y1 in the pixels of the picture as it is shown (upright); None without a box head.
         score: objectness of the box in [0, 1]; not a calibrated probability.
         mask: bool (H, W) in the pixels of the picture; None without a mask head.
+        no_target: whether the picture shows nothing that the sentence names, in which case the mask is empty; None
+            without the task gres.
+        answers: the likeliest answers with their shares in [0, 1], the first one first; empty without the task vqa.
         unknown_words: words of the sentence that the vocabulary does not hold.
     """
 
@@ -41,7 +43,14 @@ class Prediction:
     box: tuple[float, float, float, float] | None
     score: float | None
     mask: np.ndarray[Any, np.dtype[np.bool_]] | None
+    no_target: bool | None
+    answers: tuple[tuple[str, float], ...]
     unknown_words: tuple[str, ...]
+
+    @property
+    def answer(self) -> str | None:
+        """The likeliest answer; None without the task vqa."""
+        return self.answers[0][0] if self.answers else None
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the mask's pixels, of which the area is given."""
@@ -50,6 +59,10 @@ class Prediction:
             values |= {"box": [round(v, 2) for v in self.box], "score": round(self.score or 0.0, 4)}
         if self.mask is not None:
             values["mask_pixels"] = int(self.mask.sum())
+        if self.no_target is not None:
+            values["no_target"] = self.no_target
+        if self.answers:
+            values["answers"] = {answer: round(share, 4) for answer, share in self.answers}
         return values | {"unknown_words": list(self.unknown_words)}
 
     def __str__(self) -> str:
@@ -59,6 +72,10 @@ class Prediction:
             parts.append(f"box ({x0}, {y0})-({x1}, {y1}), score {self.score:.2f}")
         if self.mask is not None:
             parts.append(f"mask of {int(self.mask.sum())} pixels")
+        if self.no_target:
+            parts.append("nothing in the picture is meant")
+        if self.answers:
+            parts.append("answer " + ", ".join(f"{answer!r} ({share:.0%})" for answer, share in self.answers[:3]))
         if self.unknown_words:
             parts.append(f"unknown words: {', '.join(self.unknown_words)}")
         return "; ".join(parts)
@@ -120,6 +137,8 @@ class Predictor:
         self.vocabulary = vocabulary
         self.preprocess = preprocess
         self.batch_size = batch_size
+        self._answers = model.config.answers
+        self._may_be_absent = "gres" in model.config.tasks
         self._last_read: tuple[tuple[str, ...], Reading] | None = None
 
     @classmethod
@@ -200,38 +219,45 @@ class Predictor:
         images = torch.from_numpy(np.stack([sample.image for sample in samples])).to(self.device)
         outputs = self._look(images.permute(0, 3, 1, 2).float() / 255, reading)
         frames = torch.tensor([sample.frame for sample in samples])
-        boxes, scores = self._boxes(outputs, frames, pictures)
-        masks = self._masks(outputs, frames, pictures)
+        sizes = torch.tensor([picture.shape[1::-1] for picture in pictures])
+        boxes, scores = self._boxes(outputs, frames, sizes)
+        masks = self._masks(outputs, frames, sizes)
+        absent = self._absent(outputs, masks)
+        answers = best_answers(outputs["answer"], self._answers, 5) if "answer" in outputs else [[]] * len(texts)
         return [
-            Prediction(text, box, score, mask, tuple(self.vocabulary.unknown(text)))
-            for text, box, score, mask in zip(texts, boxes, scores, masks, strict=True)
+            Prediction(
+                text,
+                box,
+                score,
+                np.zeros_like(mask) if none else mask,
+                none,
+                tuple(ranked),
+                tuple(self.vocabulary.unknown(text)),
+            )
+            for text, box, score, mask, none, ranked in zip(texts, boxes, scores, masks, absent, answers, strict=True)
         ]
 
     def _boxes(
-        self, outputs: dict[str, torch.Tensor], frames: torch.Tensor, pictures: Sequence[UInt8Array]
+        self, outputs: dict[str, torch.Tensor], frames: torch.Tensor, sizes: torch.Tensor
     ) -> tuple[list[Any], list[Any]]:
         if "rec" not in outputs:
-            return [None] * len(pictures), [None] * len(pictures)
+            return [None] * len(sizes), [None] * len(sizes)
         boxes, scores = best_boxes(outputs["rec"])
-        sizes = torch.tensor([picture.shape[1::-1] for picture in pictures])
         boxes = to_record_frame(boxes.cpu(), frames, sizes)
         return [tuple(row) for row in boxes.tolist()], scores.tolist()
 
-    def _masks(
-        self, outputs: dict[str, torch.Tensor], frames: torch.Tensor, pictures: Sequence[UInt8Array]
-    ) -> list[Any]:
+    def _masks(self, outputs: dict[str, torch.Tensor], frames: torch.Tensor, sizes: torch.Tensor) -> list[Any]:
         if "res" not in outputs:
-            return [None] * len(pictures)
-        masks = []
-        for logits, (sx, sy, ox, oy), picture in zip(
-            outputs["res"].float().cpu(), frames.tolist(), pictures, strict=True
-        ):
-            height, width = picture.shape[:2]
-            left, top = round(ox), round(oy)
-            inner = logits[:, top : top + max(1, round(height * sy)), left : left + max(1, round(width * sx))]
-            resized = F.interpolate(inner[None], (height, width), mode="bilinear", align_corners=False)
-            masks.append((resized[0, 0] > 0).numpy())
-        return masks
+            return [None] * len(sizes)
+        return [mask.numpy() for mask in to_record_masks(outputs["res"].cpu(), frames, sizes)]
+
+    def _absent(self, outputs: dict[str, torch.Tensor], masks: Sequence[Any]) -> list[bool | None]:
+        """Whether nothing is meant: by the classifier, or by too small a mask where there is none."""
+        if "no_target" in outputs:
+            return [bool(decision) for decision in outputs["no_target"] > 0]
+        if not self._may_be_absent:
+            return [None] * len(masks)
+        return [bool(mask.sum() < MIN_PIXELS) for mask in masks]
 
 
 def draw(picture: Picture, predictions: Sequence[Prediction]) -> Image.Image:
@@ -242,14 +268,19 @@ def draw(picture: Picture, predictions: Sequence[Prediction]) -> Image.Image:
         predictions: what `Predictor` answered; each gets a colour of its own.
 
     Returns:
-        A new RGB picture, captioned with the sentence when there is only one, else each box with its sentence.
+        A new RGB picture. Below it stand the sentence when there is only one, and every sentence that has an answer.
     """
     boxed = [prediction for prediction in predictions if prediction.box is not None]
     alone = len(predictions) == 1
+    captions = [
+        f"{prediction.text} \N{EM DASH} {prediction.answer}" if prediction.answer is not None else prediction.text
+        for prediction in predictions
+        if alone or prediction.answer is not None or prediction.box is None
+    ]
     return annotate(
         as_picture(picture),
         [prediction.box or () for prediction in boxed],
-        predictions[0].text if alone else "",
+        "\n".join(captions),
         labels=[f"{p.score:.2f}" if alone else p.text for p in boxed],
         masks=[prediction.mask for prediction in predictions if prediction.mask is not None],
     )

@@ -8,10 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from laconvnet.data import Collator, FolderDataset, ImageBatchSampler, build_loader, read_records, replace_file
-from laconvnet.models import load_checkpoint
-from laconvnet.tasks import build_task
-from laconvnet.tasks.blind import BlindBaselines
+from laconvnet.data import (
+    Collator,
+    DatasetInfo,
+    FolderDataset,
+    ImageBatchSampler,
+    build_loader,
+    iterate_records,
+    read_records,
+    replace_file,
+)
+from laconvnet.models import ModelConfig, load_checkpoint
+from laconvnet.tasks import MaskRule, Task, build_task
+from laconvnet.tasks.blind import score_blind
 from laconvnet.training import evaluate
 from laconvnet.training.datasets import shuffled_sentences
 
@@ -22,6 +31,7 @@ def score_checkpoint(
     split: str = "val",
     *,
     task: str | None = None,
+    mask_rule: MaskRule = "interpolate",
     save_predictions: str | os.PathLike[str] | None = None,
     shuffle_sentences: bool = False,
     blind_split: str | None = None,
@@ -36,10 +46,11 @@ def score_checkpoint(
         model: checkpoint folder.
         data: dataset folder.
         split: its split.
-        task: head to score; by default the checkpoint's first.
+        task: what to score; by default the checkpoint's first task that the dataset names too, or its first one.
+        mask_rule: how masks get the record's size; "dilate" is the authors' way, to compare with their figures.
         save_predictions: file for one JSON prediction per line, in the order of the split.
         shuffle_sentences: permute the sentences among the pictures first, the control for what language is worth.
-        blind_split: split to choose the blind baselines' boxes on; None leaves them out.
+        blind_split: split to choose the blind baselines' answers on; None leaves them out.
         batch_size: sentences together.
         num_workers: processes that read pictures.
         device: where to run.
@@ -49,14 +60,19 @@ def score_checkpoint(
         "task", "split", "n", "metrics", "model", "data", and "blind" where it was asked for.
 
     Raises:
-        ValueError: the checkpoint lacks the head, or a file is broken.
+        ValueError: the checkpoint did not learn the task, or a file is broken.
         FileNotFoundError: a file is missing.
     """
     network, vocabulary, preprocess = load_checkpoint(model)
-    name = task or network.config.tasks[0]
-    if name not in network.config.tasks:
-        raise ValueError(f"{model} has heads for {', '.join(network.config.tasks)}, not for {name!r}")
-    dataset = FolderDataset(data, split, size=preprocess.size, resize=preprocess.resize)
+    learned: tuple[str, ...] = network.config.tasks
+    if task is not None and task not in learned:
+        raise ValueError(f"{model} learned {', '.join(learned)}, not {task!r}")
+    named = DatasetInfo.load(data).tasks
+    name = task or next((each for each in learned if each in named), learned[0])
+    scored = _task(name, network.config, Path(data) / f"{split}.jsonl", mask_rule)
+    dataset = FolderDataset(
+        data, split, size=preprocess.size, resize=preprocess.resize, require=scored.labels, tasks=(name,)
+    )
     if shuffle_sentences:
         dataset.records = shuffled_sentences(dataset.records, seed)
     loader = build_loader(
@@ -69,7 +85,7 @@ def score_checkpoint(
     metrics = evaluate(
         network.to(device),
         loader,
-        build_task(name),
+        scored,
         device,
         on_predictions=predictions.extend if save_predictions is not None else None,
     )
@@ -86,9 +102,22 @@ def score_checkpoint(
     if shuffle_sentences:
         result["shuffled_sentences"] = True
     if blind_split is not None:
-        baselines = BlindBaselines.fit(read_records(Path(data) / f"{blind_split}.jsonl"))
-        result["blind"] = baselines.score(dataset.records)
+        train = read_records(Path(data) / f"{blind_split}.jsonl")
+        result["blind"] = score_blind(name, train, dataset.records)
     return result
+
+
+def _task(name: str, config: ModelConfig, records: Path, mask_rule: MaskRule) -> Task:
+    """A task as a network learned it; answers are scored softly where the records have scores."""
+    if name == "rec":
+        return build_task(name)
+    if name == "res":
+        return build_task(name, mask_rule=mask_rule)
+    if name == "gres":
+        return build_task(name, mask_rule=mask_rule, no_target="classifier" if config.head.no_target else "pixels")
+    _, first = next(iterate_records(records), (0, None))
+    is_soft = first is not None and first.answers is not None
+    return build_task(name, answers=config.answers, loss="soft_bce" if is_soft else "cross_entropy")
 
 
 def _write_predictions(path: Path, dataset: FolderDataset, predictions: list[dict[str, Any]]) -> None:

@@ -27,7 +27,8 @@ def example(index: int, text: str, boxes: list[list[float]], masks: list[np.ndar
 def test_a_batch_has_every_part() -> None:
     batch = Collator(encode)([example(0, "a dog", [[0, 1, 2, 3], [1, 0, 3, 2]]), example(7, "the big dog there", [])])
     assert set(batch) == {
-        "images", "tokens", "target_boxes", "frames", "sizes", "ids", "groups", "indices", "texts",
+        "images", "tokens", "target_boxes", "frames", "sizes", "ids", "groups", "indices", "texts", "tasks", "answer",
+        "answers",
     }  # fmt: skip
     assert batch["images"].dtype == torch.uint8 and batch["images"].shape == (2, 3, 4, 4)
     assert batch["images"].is_contiguous()

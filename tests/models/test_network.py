@@ -64,7 +64,7 @@ def test_bad_settings_are_named(preset, overrides, message):
 def test_unknown_and_doubled_heads_are_refused():
     with pytest.raises(ValueError, match="tasks"):
         build_model("n", ("boxes",), vocabulary=VOCABULARY)
-    with pytest.raises(ValueError, match="name a head twice"):
+    with pytest.raises(ValueError, match="name one twice"):
         build_model("n", ("rec", "rec"), vocabulary=VOCABULARY)
 
 

@@ -18,7 +18,8 @@ ASKING = {
     *(aten.bincount, aten.repeat_interleave),
 }
 INDEXING = {aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_}
-COPYING = {Tensor.tolist, Tensor.numpy, Tensor.cpu, torch.tensor, torch.as_tensor}
+COPYING = {Tensor.tolist, Tensor.numpy, Tensor.cpu}
+MAKING = {torch.tensor, torch.as_tensor}  # a copy where a device is given
 
 
 @contextmanager
@@ -34,7 +35,7 @@ class _Functions(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func in COPYING:
+        if func in COPYING or (func in MAKING and "device" in (kwargs or {})):
             raise AssertionError(f"{func} waits for the device")
         return func(*args, **(kwargs or {}))
 

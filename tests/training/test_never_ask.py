@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,21 @@ from torch import Tensor
 from toy_world import SIZE, toy_config
 
 from laconvnet.models import build_model
-from laconvnet.tasks import Grounding, mask_loss
+from laconvnet.tasks import build_tasks
 from laconvnet.training.setup import build_parts
 from laconvnet.training.trainer import Trainer, build_accelerator
 
-
-class BoxAndMask(Grounding):
-    """Both losses at once, over a network with both heads."""
-
-    def loss(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Tensor]:
-        losses = super().loss(outputs, batch)
-        mask = mask_loss(outputs["res"], batch["target_masks"][:, None])
-        return {**losses, "loss": losses["loss"] + mask, "mask_loss": mask.detach()}
+ANSWERS = ("yes", "no")
+ALL_TASKS = {"rec": {}, "res": {"dice_weight": 1.0}, "gres": {"no_target": "classifier"}, "vqa": {"weight": 0.5}}
 
 
-def make_trainer(world: Path, output: Path, *, masks: bool = False, **changes: Any) -> Trainer:
+def make_trainer(world: Path, output: Path, *, every_task: bool = False, **changes: Any) -> Trainer:
     config = toy_config(world, output, preset="n", data={"size": 2 * SIZE}, **changes)
     parts = build_parts(config)
-    if masks:
-        model = build_model("n", tasks=("rec", "res"), vocabulary=parts.vocabulary)
-        parts = replace(parts, model=model, task=BoxAndMask())
+    if every_task:
+        head = {"no_target": True}
+        model = build_model("n", tuple(ALL_TASKS), vocabulary=parts.vocabulary, answers=ANSWERS, head=head)
+        parts = replace(parts, model=model, task=build_tasks(ALL_TASKS, answers=ANSWERS))
     trainer = Trainer(config, parts, build_accelerator(config))
     trainer._checks_each_step = False  # as on an accelerator
     return trainer
@@ -45,7 +41,10 @@ def step_under(mode: Callable[[], Any], trainer: Trainer) -> None:
     count = trainer.config.gradient_accumulation
     batches = list(trainer.parts.train_loader)[:count]
     for batch in batches:
-        batch["target_masks"] = torch.rand(len(batch["ids"]), 2 * SIZE, 2 * SIZE) > 0.5
+        count_of_batch = len(batch["ids"])
+        batch["target_masks"] = torch.rand(count_of_batch, 2 * SIZE, 2 * SIZE) > 0.5
+        batch["answer"] = list(islice(cycle(ANSWERS), count_of_batch))
+        batch["tasks"] = list(islice(cycle([("rec", "res"), ("gres",), ("vqa",)]), count_of_batch))
     trainer._make_step(iter(batches), count)
     before = [parameter.detach().clone() for parameter in trainer.trainable]
     with mode():
@@ -57,8 +56,8 @@ def step_under(mode: Callable[[], Any], trainer: Trainer) -> None:
 
 STEPS = {
     "box": {},
-    "nearest cell and distance": {"task_options": {"assignment": "nearest", "l1_weight": 1.0}},
-    "box and mask": {"masks": True},
+    "nearest cell and distance": {"tasks": {"rec": {"assignment": "nearest", "l1_weight": 1.0}}},
+    "every task": {"every_task": True},
     "accumulated": {"gradient_accumulation": 2},
     "checkpointed": {"grad_checkpointing": True},
     "not clipped": {"optimizer": {"name": "adamw", "clip_grad_norm": None}},

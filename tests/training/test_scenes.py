@@ -13,6 +13,7 @@ import torch
 from laconvnet import Predictor
 from laconvnet.data import SceneDataset
 from laconvnet.scenes import World, words
+from laconvnet.tasks import Grounding
 from laconvnet.training import ConfigError, load_config, train
 from laconvnet.training.config import WorldConfig
 from laconvnet.training.datasets import eval_dataset, train_dataset
@@ -85,12 +86,12 @@ def test_the_vocabulary_is_that_of_the_world(config_file: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.root=somewhere", "either root, a dataset folder, or scenes"),
-        ("data={size: 64}", "either root, a dataset folder, or scenes"),
+        ("data.root=somewhere", "one of root, a dataset folder, sources, several of them, or scenes"),
+        ("data={size: 64}", "one of root, a dataset folder, sources, several of them, or scenes"),
         ("data.val_limit=3", "val_limit is for a dataset folder; data.scenes.val counts the scenes"),
         ("data.size=32", "sides from 64 to 2048 pixels, got 32"),
         ("data.scenes.cache=here", "fresh ones never come again: set fresh: false"),
-        ("data.scenes.sentences={rec: 2, vqa: 2}", "task rec learns boxes, and questions have none"),
+        ("data.scenes.sentences={rec: 2, vqa: 2}", "leave out vqa; sentences rec serve rec and res"),
         ("data.scenes.kinds=[colour]", r"unknown \['colour'\]; allowed are attribute"),
         ("data.scenes.families=[sum]", r"unknown \['sum'\]; allowed are count"),
         ("data.scenes.world.shapes=[cone]", r"shapes must be different ones of cube, .*got \('cone',\)"),
@@ -117,17 +118,18 @@ def test_an_impossible_world(config_file: Path) -> None:
 
 
 def test_sentences_about_scenes_are_not_cut_unless_asked(config_file: Path) -> None:
-    assert load_config(config_file).data.words_kept is None
-    assert load_config(config_file, ["data.max_length=9"]).data.words_kept == 9
+    assert load_config(config_file).words_kept is None
+    assert load_config(config_file, ["data.max_length=9"]).words_kept == 9
     folder = load_config(config_file, ["data={root: somewhere}"])
-    assert folder.data.words_kept == 15
+    assert folder.words_kept == 15
     with pytest.raises(ConfigError, match=r"data\.max_length is 0, allowed: .*greater than or equal to 1 or 'auto'"):
         load_config(config_file, ["data.max_length=0"])
 
 
 def test_evaluation_may_have_a_world_of_its_own(config_file: Path) -> None:
     config = load_config(config_file, ["data.scenes.world.condition=A", "data.scenes.val_world={condition: B}"])
-    learned, evaluated = train_dataset(config), eval_dataset(config)
+    task = Grounding()
+    learned, evaluated = train_dataset(config, task), eval_dataset(config, task)
     assert isinstance(learned, SceneDataset) and isinstance(evaluated, SceneDataset)
     assert (learned.source.world.condition, evaluated.source.world.condition) == ("A", "B")
 

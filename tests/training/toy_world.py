@@ -74,6 +74,8 @@ class ToyTask:
 
     name = "toy"
     main_metric = "mean_iou"
+    heads = ("toy",)
+    labels = ("boxes",)
 
     def loss(self, outputs: dict[str, Any], batch: dict[str, Any]) -> dict[str, Tensor]:
         loss = ((outputs["toy"] - batch["target_boxes"]) / SIZE).square().mean()
@@ -133,7 +135,7 @@ def toy_parts(
     )
     val = FolderDataset(data.root, data.val_split, size=data.size)
     vocabulary = vocabulary or Vocabulary.from_texts([record.text for record in train.records], 1, 2)
-    collator = Collator(partial(vocabulary.encode, max_length=data.words_kept))
+    collator = Collator(partial(vocabulary.encode, max_length=config.words_kept))
     sampler = ImageBatchSampler(train, data.batch_size, seed=config.seed, rank=rank, world_size=world_size)
     val_sampler = ImageBatchSampler(val, data.eval_batch_size, shuffle=False, rank=rank, world_size=world_size)
 

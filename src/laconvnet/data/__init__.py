@@ -1,17 +1,19 @@
 """Pictures, sentences and labels: one record schema, transforms, batches, and readers of public datasets."""
 
-from laconvnet.data.answers import normalize_answer, soft_scores
+from laconvnet.data.answers import answer_list, normalize_answer, soft_scores
 from laconvnet.data.collate import Batch, Collator, union_box
 from laconvnet.data.dataset import Example, FolderDataset
-from laconvnet.data.drawn_scene import DrawnScene, draw_scenes
+from laconvnet.data.drawn_scene import SERVED, DrawnScene, draw_scenes
 from laconvnet.data.files import replace_file
 from laconvnet.data.generate import generate, scene_info
 from laconvnet.data.images import ImageError, read_image
 from laconvnet.data.loader import Loader, build_loader, set_epoch
+from laconvnet.data.masks import encode_mask, mask_area, union_mask
+from laconvnet.data.mixed import MixedDataset
 from laconvnet.data.sampler import ImageBatchSampler
 from laconvnet.data.scene_dataset import SceneDataset
 from laconvnet.data.scene_loader import SceneLoader
-from laconvnet.data.schema import DatasetInfo, Record, SchemaError, read_records, splits, write_records
+from laconvnet.data.schema import DatasetInfo, Record, SchemaError, iterate_records, read_records, splits, write_records
 from laconvnet.data.transforms import (
     Augmentation,
     ColorJitter,
@@ -25,6 +27,7 @@ from laconvnet.data.words import swap_left_right
 from laconvnet.data.writer import DatasetWriter
 
 __all__ = [
+    "SERVED",
     "Augmentation",
     "Batch",
     "Collator",
@@ -39,15 +42,20 @@ __all__ = [
     "ImageBatchSampler",
     "ImageError",
     "Loader",
+    "MixedDataset",
     "RandomCrop",
     "Record",
     "Sample",
     "SceneDataset",
     "SceneLoader",
     "SchemaError",
+    "answer_list",
     "build_loader",
     "draw_scenes",
+    "encode_mask",
     "generate",
+    "iterate_records",
+    "mask_area",
     "normalize_answer",
     "read_image",
     "read_records",
@@ -59,5 +67,6 @@ __all__ = [
     "splits",
     "swap_left_right",
     "union_box",
+    "union_mask",
     "write_records",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _MARKS = ';/[]"{}()=+\\_-><@`,?!'
 _ARTICLES = {"a", "an", "the"}
@@ -87,3 +87,32 @@ def soft_scores(answers: Sequence[str], *, leave_one_out: bool = True) -> dict[s
         answer: (count * min(3, count - 1) + (people - count) * min(3, count)) / (3 * people)
         for answer, count in counts.most_common()
     }
+
+
+def as_scores(answer: str | None) -> dict[str, float]:
+    """The scores of an answer that is the only right one."""
+    return {} if answer is None else {answer: 1.0}
+
+
+def answer_list(answers: Iterable[str], min_count: int = 1) -> tuple[str, ...]:
+    """The answers that a network learns to give: those that are right often enough, the most frequent first.
+
+    With a count of 9 over the training and validation questions of VQAv2, its most frequent answers in their normal
+    form, that is the usual list of 3,129.
+
+    Args:
+        answers: the right answer of every question.
+        min_count: questions that an answer must be right for.
+
+    Returns:
+        The answers, equally frequent ones in alphabetical order.
+
+    Raises:
+        ValueError: none is right so often.
+    """
+    counts = Counter(answers)
+    kept = sorted((answer for answer in counts if counts[answer] >= min_count), key=lambda a: (-counts[a], a))
+    if not kept:
+        most = max(counts.values(), default=0)
+        raise ValueError(f"no answer is right for {min_count} questions; the most frequent is right for {most}")
+    return tuple(kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from laconvnet.data.answers import as_scores
 from laconvnet.data.dataset import Example
 from laconvnet.data.transforms import Float32Array
+from laconvnet.data.words import swap_left_right
 
 Batch = dict[str, Any]
 
@@ -38,8 +40,11 @@ class Collator:
             where there is no target or no label;
             `frames` float32 (N, 4), (sx, sy, ox, oy) with input_xy = record_xy * s + o;
             `sizes` int64 (N, 2), width and height of the record's frame;
-            `ids`, `groups`, `indices`, `texts` lists of length N, the texts as encoded;
-            and, if the dataset decodes masks, `target_masks` bool (N, S, S), the union of a record's masks.
+            `ids`, `groups`, `indices`, `texts`, `tasks` lists of length N, the texts as encoded;
+            `answer`, N texts or None; `answers`, N mappings of answers to scores in [0, 1], the one answer to 1 where
+            there are no scores; left and right exchanged in both where the picture is mirrored;
+            and, if any example has masks, `target_masks` bool (N, S, S), the union of a record's masks, and
+            `record_masks`, N tuples of the records' run-length encodings, or None where there are none.
 
         Raises:
             ValueError: a text cannot be encoded; names the record.
@@ -57,11 +62,15 @@ class Collator:
             "groups": [record.group for record in records],
             "indices": [example.index for example in examples],
             "texts": [sample.text for sample in samples],
+            "tasks": [example.tasks for example in examples],
+            "answer": [_answer(example) for example in examples],
+            "answers": [_answers(example) for example in examples],
         }
-        if samples[0].masks is not None:
+        if any(sample.masks is not None for sample in samples):
             shape = samples[0].image.shape[:2]
             unions = [np.any([np.zeros(shape, bool), *(sample.masks or ())], axis=0) for sample in samples]
             batch["target_masks"] = torch.from_numpy(np.stack(unions))
+            batch["record_masks"] = [record.masks for record in records]
         return batch
 
     def _tokens(self, examples: Sequence[Example]) -> Tensor:
@@ -72,6 +81,20 @@ class Collator:
             except ValueError as error:
                 raise ValueError(f"record {example.record.id!r}: {error}") from error
         return pad_tokens(rows)
+
+
+def _answer(example: Example) -> str | None:
+    answer = example.record.answer
+    return swap_left_right(answer) if answer is not None and example.sample.is_mirrored else answer
+
+
+def _answers(example: Example) -> Mapping[str, float]:
+    scores = example.record.answers
+    if scores is None:
+        return as_scores(_answer(example))
+    if example.sample.is_mirrored:
+        return {swap_left_right(answer): score for answer, score in scores.items()}
+    return scores
 
 
 def pad_tokens(rows: Sequence[Sequence[int]]) -> Tensor:

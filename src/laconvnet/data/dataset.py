@@ -32,11 +32,13 @@ class Example:
         index: position of the record in its split.
         record: the record, in its own frame.
         sample: picture, boxes, masks and text after augmentation and resizing.
+        tasks: names of the tasks that it serves.
     """
 
     index: int
     record: Record
     sample: Sample
+    tasks: tuple[str, ...] = ()
 
 
 class FolderDataset(Dataset[Example]):
@@ -53,6 +55,7 @@ class FolderDataset(Dataset[Example]):
         augment: random changes for training, None for none.
         require: labels that every record must have, of "boxes", "masks", "answer", "answers". Masks are
             decoded only where they are required.
+        tasks: names of the tasks that the records serve.
         seed: seed of the augmentation.
 
     Attributes:
@@ -71,6 +74,7 @@ class FolderDataset(Dataset[Example]):
         resize: ResizeMode = "letterbox",
         augment: Augmentation | None = None,
         require: Sequence[str] = ("boxes",),
+        tasks: Sequence[str] = (),
         seed: int = 0,
     ) -> None:
         if size < 1:
@@ -84,7 +88,7 @@ class FolderDataset(Dataset[Example]):
         self.root = Path(root)
         self.path = self.root / f"{split}.jsonl"
         self.split, self.size, self.resize, self.seed = split, size, resize, seed
-        self.augment = augment
+        self.augment, self.tasks = augment, tuple(tasks)
         self._transform = None if augment is None else augment.build()
         self._with_masks = "masks" in require
         # Shared memory: workers that outlive an epoch see the new number too.
@@ -140,7 +144,8 @@ class FolderDataset(Dataset[Example]):
             sample = self._sample(index, picture)
             if self._transform is not None:
                 sample = self._transform(sample, np.random.default_rng([self.seed, self.epoch, index]))
-            examples.append(Example(index, record, resize_to_input(sample, self.size, self.resize)))
+            sample = resize_to_input(sample, self.size, self.resize)
+            examples.append(Example(index, record, sample, self.tasks))
         return examples
 
     def _read(self, index: int) -> UInt8Array:

@@ -31,7 +31,7 @@ def annotate(
     Args:
         picture: a Pillow image, or uint8 (H, W, 3) RGB; pictures below 360 pixels are enlarged.
         boxes: (M, 4) half-open xyxy in the pixels of `picture`; each gets its own colour and a dark edge.
-        caption: written below the picture, wrapped to its width.
+        caption: written below the picture, wrapped to its width; may have several lines.
         labels: a short text for each box, such as a score; may be empty.
         masks: bool (H, W) each, laid over the picture in the colour of the box of the same number.
 
@@ -148,7 +148,7 @@ def _draw_label(
 def _with_caption(picture: Image.Image, caption: str, font: ImageFont.FreeTypeFont) -> Image.Image:
     """Adds a white strip with the caption below a picture."""
     margin = max(6, picture.width // 50)
-    lines = wrap(caption, font, picture.width - 2 * margin)
+    lines = [line for part in caption.splitlines() for line in wrap(part, font, picture.width - 2 * margin)]
     ascent, descent = font.getmetrics()
     step = round((ascent + descent) * 1.15)
     page = Image.new("RGB", (picture.width, picture.height + step * len(lines) + 2 * margin), _PAPER)

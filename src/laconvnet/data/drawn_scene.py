@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ from laconvnet.data.images import UInt8Array
 from laconvnet.data.masks import encode_mask
 from laconvnet.data.schema import Box, Record
 from laconvnet.scenes import SceneSample, Sentence, render
+
+SERVED: Final = {"rec": ("rec", "res"), "gres": ("gres",), "vqa": ("vqa",)}
+"""By sort of sentence, names of the tasks that it serves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from laconvnet.data.drawn_scene import draw_scenes, scene_name
+from laconvnet.data.drawn_scene import SERVED, draw_scenes, scene_name
 from laconvnet.data.loader import start_worker, worker_context
 from laconvnet.data.schema import DatasetInfo, Record
 from laconvnet.data.writer import DatasetWriter
@@ -28,12 +28,11 @@ _Result = tuple[list[SceneSample], list[Record]]
 
 def scene_info(source: SceneSource) -> DatasetInfo:
     """What `dataset.json` says of the scenes of a source."""
-    tasks = {"rec": ("rec", "res"), "gres": ("gres",), "vqa": ("vqa",)}
     return DatasetInfo(
         name="laconvnet scenes",
         source=f"laconvnet.scenes.SceneSource {json.dumps(source.describe())}",
         licence="CC0-1.0",
-        tasks=tuple(chain.from_iterable(tasks[sort] for sort, count in source.sentences.items() if count)),
+        tasks=tuple(dict.fromkeys(chain.from_iterable(SERVED[sort] for sort in source.sorts))),
     )
 
 

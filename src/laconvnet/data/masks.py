@@ -7,7 +7,7 @@ groups of five bits, lowest first, one character of 48 + bits + 32 if more follo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,20 @@ def encode_mask(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
 
     encoding = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
     return {"size": [int(side) for side in encoding["size"]], "counts": encoding["counts"].decode("ascii")}
+
+
+def union_mask(masks: Sequence[Mapping[str, Any]], height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Decodes the union of run-length encodings of one picture as bool (height, width); empty without any."""
+    union = np.zeros((height, width), dtype=bool)
+    for mask in masks:
+        union |= decode_mask(mask)
+    return union
+
+
+def mask_area(mask: Mapping[str, Any]) -> int:
+    """The number of pixels inside a run-length encoded mask."""
+    counts = mask["counts"]
+    return sum((_decompress(counts) if isinstance(counts, str) else counts)[1::2])
 
 
 def _decompress(counts: str) -> list[int]:

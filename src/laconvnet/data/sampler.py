@@ -36,6 +36,8 @@ class ImageBatchSampler(Sampler[list[int]]):
         dataset: anything with `groups`.
         batch_size: records of one batch on one process.
         sentences_per_image: sentences of one visit, None for all of the image; only for training.
+        shares: ranges of indices that an epoch of training visits more or less than once, and how often; for 0.5,
+            another half of them at random each time.
         shuffle: training or evaluation.
         seed: seed of the order; the order is a function of (seed, epoch) alone.
         rank: this process, 0 <= rank < world_size.
@@ -49,6 +51,7 @@ class ImageBatchSampler(Sampler[list[int]]):
         batch_size: int,
         *,
         sentences_per_image: int | None = None,
+        shares: Sequence[tuple[range, float]] = (),
         shuffle: bool = True,
         seed: int = 0,
         rank: int = 0,
@@ -63,15 +66,20 @@ class ImageBatchSampler(Sampler[list[int]]):
             raise ValueError(f"the seed must be 0 or more, got {seed}")
         if not 0 <= rank < world_size:
             raise ValueError(f"rank must lie in 0..world_size-1, got rank {rank} of {world_size}")
-        if not shuffle and (sentences_per_image is not None or drop_last):
-            raise ValueError("sentences_per_image and drop_last are for training, with shuffle=True only")
+        if not shuffle and (sentences_per_image is not None or drop_last or shares):
+            raise ValueError("sentences_per_image, shares and drop_last are for training, with shuffle=True only")
         self.batch_size, self.shuffle, self.seed, self.drop_last = batch_size, shuffle, seed, drop_last
         self.rank, self.world_size = rank, world_size
         self.sentences_per_image = sentences_per_image
         self.epoch = self.start = 0
 
         self._groups = [list(group) for group in dataset.groups]
-        count = sum(map(len, self._groups))
+        self._visits = np.ones(sum(map(len, self._groups)), dtype=np.int64)
+        self._parts: list[tuple[range, int]] = []  # and how many of the range are visited once more
+        for indices, weight in shares:
+            self._visits[indices] = whole = int(weight)
+            self._parts.append((indices, round((weight - whole) * len(indices))))
+        count = int(self._visits.sum()) + sum(extra for _, extra in self._parts)
         self._cuts = self._training_cuts(count) if shuffle else []
         self._evaluation = [] if shuffle else self._pack()
 
@@ -122,11 +130,16 @@ class ImageBatchSampler(Sampler[list[int]]):
     def _shuffled(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """Returns all records, visit after visit."""
         rng = np.random.default_rng([self.seed, self.epoch])
+        counts = self._visits.copy()
+        for indices, extra in self._parts:
+            counts[rng.permutation(indices)[:extra]] += 1
         visits = []
         for group in self._groups:
-            order = rng.permutation(group)
             size = self.sentences_per_image or len(group)
-            visits += [order[begin : begin + size] for begin in range(0, len(group), size)]
+            for time in range(counts[group].max()):
+                order = rng.permutation(group)
+                order = order[counts[order] > time]
+                visits += [order[begin : begin + size] for begin in range(0, len(order), size)]
         return np.concatenate([visits[number] for number in rng.permutation(len(visits))])
 
     def _pack(self) -> list[list[int]]:

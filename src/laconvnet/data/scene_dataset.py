@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from laconvnet.data.dataset import Example
-from laconvnet.data.drawn_scene import DrawnScene, draw_scenes
+from laconvnet.data.drawn_scene import SERVED, DrawnScene, draw_scenes
 from laconvnet.data.scene_cache import SceneCache
 from laconvnet.data.schema import Record
 from laconvnet.data.transforms import Augmentation, Sample, resize_to_input
@@ -141,4 +141,4 @@ class SceneDataset(Dataset[Example]):
         if self._transform is not None:
             sample = self._transform(sample, np.random.default_rng([self.seed, int(self._epoch), index]))
             sample = resize_to_input(sample, self.size)
-        return Example(index, record, sample)
+        return Example(index, record, sample, SERVED[self.source.sorts[index % len(self.source)]])

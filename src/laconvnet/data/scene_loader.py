@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from laconvnet.data.answers import as_scores
 from laconvnet.data.collate import Batch, pad_tokens
-from laconvnet.data.drawn_scene import scene_name
+from laconvnet.data.drawn_scene import SERVED, scene_name
 from laconvnet.data.loader import build_loader
 from laconvnet.data.sampler import ImageBatchSampler
 from laconvnet.data.scene_dataset import SceneDataset
@@ -25,6 +26,7 @@ class _Planned:
     id: str
     scene: Scene
     sentence: Sentence
+    tasks: tuple[str, ...]
 
 
 class _Plans(Dataset[_Planned]):
@@ -44,7 +46,8 @@ class _Plans(Dataset[_Planned]):
         for index in indices:
             number, place = dataset.scene_number(index), index % len(dataset.source)
             name = f"{scene_name(dataset.split, number)}_{place}"
-            plans.append(_Planned(index, name, samples[number].scene, samples[number].sentences[place]))
+            sample, tasks = samples[number], SERVED[dataset.source.sorts[place]]
+            plans.append(_Planned(index, name, sample.scene, sample.sentences[place], tasks))
         return plans
 
 
@@ -65,6 +68,9 @@ class _PlanCollator:
             "groups": [sentence.group for sentence in sentences],
             "indices": [plan.index for plan in plans],
             "texts": [sentence.text for sentence in sentences],
+            "tasks": [plan.tasks for plan in plans],
+            "answer": [sentence.answer for sentence in sentences],
+            "answers": [as_scores(sentence.answer) for sentence in sentences],
             "scenes": [plan.scene for plan in plans],
             "targets": [sentence.targets for sentence in sentences],
         }
@@ -121,6 +127,7 @@ class SceneLoader:
         batch["target_boxes"] = _extents(masks)
         if self.dataset.with_masks:
             batch["target_masks"] = masks
+            batch["record_masks"] = [None] * len(masks)
         return batch
 
 

@@ -51,6 +51,11 @@ class Sample:
     frame: Frame = (1.0, 1.0, 0.0, 0.0)
     masks: Sequence[Mask] | None = None
 
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether left and right are exchanged."""
+        return self.frame[0] < 0
+
 
 class Transform(Protocol):
     """Anything that turns a sample into another with the help of a random generator."""

@@ -82,11 +82,12 @@ class AttentivePooling(nn.Module):
         self.score = nn.Sequential(nn.Linear(dim, hidden_dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_dim, 1))
         self.merge = nn.Linear(dim, out_dim)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """x (N, L, dim), mask (N, L) True where an element does not count; returns (N, out_dim)."""
         scores = self.score(x).squeeze(2)
-        weights = scores.masked_fill(mask, torch.finfo(scores.dtype).min).softmax(1)
-        return self.merge((weights[:, :, None] * x).sum(1))  # type: ignore[no-any-return]
+        if mask is not None:
+            scores = scores.masked_fill(mask, torch.finfo(scores.dtype).min)
+        return self.merge((scores.softmax(1)[:, :, None] * x).sum(1))  # type: ignore[no-any-return]
 
 
 class TextEncoder(nn.Module):

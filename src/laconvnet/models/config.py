@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-TaskName = Literal["rec", "res"]
+TaskName = Literal["rec", "res", "gres", "vqa"]
 FiveInts = tuple[int, int, int, int, int]
 Kernels = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -111,13 +111,24 @@ class HeadConfig(_Strict):
     box_dim: int | None = Field(None, gt=0, description="Width of the box head; half the last stage by default.")
     mask_dim: int | None = Field(None, gt=0, description="Width of the mask head; that of stride 8 by default.")
     mask_dilations: tuple[int, ...] = Field((6, 12, 18), description="Dilations of the mask head's 3x3 branches.")
+    no_target: bool = Field(False, description="For gres, also a classifier of whether there is any target.")
+    answer_dim: int | None = Field(
+        None, gt=0, description="Width of the pooled picture and sentence; twice the last stage by default."
+    )
+    answer_hidden_dim: int | None = Field(
+        None, gt=0, description="Hidden width of the perceptron behind them; twice answer_dim by default."
+    )
 
 
 class ModelConfig(_Strict):
     """Everything that fixes a network's shape and arithmetic."""
 
     preset: str = Field(description="The preset it started from, for the record.")
-    tasks: tuple[TaskName, ...] = Field(min_length=1, description="Heads: rec (box), res (mask).")
+    tasks: tuple[TaskName, ...] = Field(
+        min_length=1,
+        description="What the network does: rec (box), res (mask), gres (mask of any targets), vqa (answer).",
+    )
+    answers: tuple[str, ...] = Field((), description="What it can answer, in the order of the answer head's outputs.")
     vocabulary_size: int = Field(gt=1, description="Rows of the word-vector table, padding included.")
     backbone: BackboneConfig
     language: LanguageConfig = LanguageConfig()
@@ -127,5 +138,27 @@ class ModelConfig(_Strict):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(set(self.tasks)) != len(self.tasks):
-            raise ValueError(f"tasks {list(self.tasks)} name a head twice")
+            raise ValueError(f"tasks {list(self.tasks)} name one twice")
+        if ("vqa" in self.tasks) != bool(self.answers):
+            raise ValueError(f"task vqa needs answers, and no other does; got {len(self.answers)} of them")
+        if len(set(self.answers)) != len(self.answers):
+            raise ValueError("answers name one twice")
+        if self.head.no_target and "gres" not in self.tasks:
+            raise ValueError(f"head.no_target is for task gres, which is not among {list(self.tasks)}")
         return self
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The heads that the tasks need, by the keys of the network's outputs."""
+        needed = {
+            "rec": "rec" in self.tasks,
+            "res": "res" in self.tasks or "gres" in self.tasks,
+            "no_target": self.head.no_target,
+            "answer": "vqa" in self.tasks,
+        }
+        return tuple(head for head, is_needed in needed.items() if is_needed)
+
+    @property
+    def has_neck(self) -> bool:
+        """Whether a head reads the pyramid; answers are given from the last stage."""
+        return "rec" in self.heads or "res" in self.heads

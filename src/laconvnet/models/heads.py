@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from laconvnet.language.encoder import AttentivePooling, UnbiasedLayerNorm
 from laconvnet.models.backbone import ConvNormAct
 
 
@@ -60,3 +61,39 @@ class MaskHead(nn.Module):
         seen = torch.cat([branch(x) for branch in self.local] + [whole], 1)
         logits = self.out(seen.to(self.out.weight.dtype))
         return F.interpolate(logits, scale_factor=8.0, mode="bilinear", align_corners=True)
+
+
+class PooledHead(nn.Module):
+    """Logits for the picture as a whole: picture and sentence attentively pooled, added, normalised, a perceptron.
+
+    The paper only says "attentively pool, add, MLP" (Sec. 3.3). The layers are those of MCAN (Yu et al., 2019), which
+    explain the parameters of the paper's Tab. 7.
+
+    Args:
+        image_dim: channels of the map.
+        text_dim: width of a word feature.
+        dim: width of what is pooled.
+        hidden_dim: hidden width of the perceptron.
+        out_dim: logits.
+        dropout: probability, on the hidden layers.
+    """
+
+    last = ("pool_image", "pool_text", "norm", "perceptron")
+
+    def __init__(self, image_dim: int, text_dim: int, *, dim: int, hidden_dim: int, out_dim: int, dropout: float):
+        super().__init__()
+        self.pool_image = AttentivePooling(image_dim, hidden_dim=image_dim, out_dim=dim, dropout=dropout)
+        self.pool_text = AttentivePooling(text_dim, hidden_dim=text_dim, out_dim=dim, dropout=dropout)
+        self.norm = UnbiasedLayerNorm(dim)
+        self.perceptron = nn.Sequential(
+            nn.Linear(dim, hidden_dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_dim, out_dim)
+        )
+
+    def forward(self, x: Tensor, words: Tensor, mask: Tensor) -> Tensor:
+        """A map (N, image_dim, h, w), words (N, L, text_dim), mask (N, L) True at padding: logits (N, out_dim).
+
+        Words and mask may be of one sentence for all pictures, (1, L, text_dim) and (1, L).
+        """
+        positions = x.flatten(2).transpose(1, 2).to(words.dtype)
+        pooled = self.pool_image(positions) + self.pool_text(words, mask)
+        return self.perceptron(self.norm(pooled))  # type: ignore[no-any-return]

@@ -80,9 +80,10 @@ def prepare_for_inference(model: LaConvNet, *, dtype: torch.dtype = torch.float3
     for module in prepared.modules():
         if isinstance(module, nn.Sequential):
             _simplify(module)
-    exact = {f"heads.{name}.{layer}" for name, head in prepared.heads.items() for layer in cast(Any, head).last}
+    exact = ["text."]
+    exact += [f"heads.{name}.{layer}." for name, head in prepared.heads.items() for layer in cast(Any, head).last]
     for name, module in prepared.named_modules():
-        if not name.startswith("text.") and name not in exact:
+        if not f"{name}.".startswith(tuple(exact)):
             for parameter in module.parameters(recurse=False):
                 parameter.data = parameter.data.to(dtype)
     return prepared.requires_grad_(False)

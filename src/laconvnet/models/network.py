@@ -10,7 +10,7 @@ from laconvnet.language.encoder import TextEncoder
 from laconvnet.layers import LaConvBlock, Memory, Sentence
 from laconvnet.models.backbone import Backbone, ConvNormAct
 from laconvnet.models.config import ModelConfig
-from laconvnet.models.heads import BoxHead, MaskHead
+from laconvnet.models.heads import BoxHead, MaskHead, PooledHead
 from laconvnet.models.neck import PathAggregation, TopDown
 from laconvnet.models.presets import resolve_config
 
@@ -51,16 +51,32 @@ class LaConvNet(nn.Module):
         )
         self.backbone = Backbone(backbone, language.dim)
         pyramid = backbone.dims[2:]
-        self.neck = PathAggregation(pyramid, config.neck.depth)
+        if config.has_neck:
+            self.neck = PathAggregation(pyramid, config.neck.depth)
         self.heads = nn.ModuleDict()
-        if "rec" in config.tasks:
+        if "rec" in config.heads:
             self.heads["rec"] = BoxHead(pyramid[2], config.head.box_dim or pyramid[2] // 2)
-        if "res" in config.tasks:
+        if "res" in config.heads:
             if config.neck.mask_path:
                 self.mask_path = TopDown(pyramid, config.neck.depth)
             width = config.head.mask_dim or pyramid[0]
             self.heads["res"] = MaskHead(pyramid[0], width, config.head.mask_dilations)
+        for name, logits in (("no_target", 1), ("answer", len(config.answers))):
+            if name in config.heads:
+                self.heads[name] = self._pooled_head(logits)
         self._freeze_what_no_output_reads()
+
+    def _pooled_head(self, out_dim: int) -> PooledHead:
+        config = self.config
+        dim = config.head.answer_dim or 2 * config.backbone.dims[4]
+        return PooledHead(
+            config.backbone.dims[4],
+            config.language.dim,
+            dim=dim,
+            hidden_dim=config.head.answer_hidden_dim or 2 * dim,
+            out_dim=out_dim,
+            dropout=config.language.dropout,
+        )
 
     @property
     def _pools_sentences(self) -> bool:
@@ -70,14 +86,14 @@ class LaConvNet(nn.Module):
         """So that every parameter that asks for a gradient gets one, in every process."""
         if not self._pools_sentences:
             self.text.pooling.requires_grad_(False)
-        if "rec" not in self.config.tasks and not self.config.neck.mask_path:
+        if self.config.has_neck and "rec" not in self.config.heads and not self.config.neck.mask_path:
             for unread in (self.neck.down8, self.neck.mix16, self.neck.down16, self.neck.mix32):
                 unread.requires_grad_(False)
 
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of the feature maps."""
-        return next(self.neck.parameters()).dtype
+        return next(self.backbone.stem.parameters()).dtype
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Choose whether layers keep less for the backward pass and compute it again there: less memory, more time."""
@@ -100,7 +116,7 @@ class LaConvNet(nn.Module):
 
         Returns:
             By head: "rec" (N, 5, H/32, W/32), 4 box numbers and 1 objectness logit a cell; "res" (N, 1, H, W), mask
-            logits.
+            logits; "no_target" (N,), the logit of there being none; "answer" (N, A), logits of the A answers.
 
         Raises:
             ValueError: height or width is not a multiple of 32.
@@ -114,13 +130,19 @@ class LaConvNet(nn.Module):
         if (sentences := reading.sentence.mask.shape[0]) not in (1, images.shape[0]):
             raise ValueError(f"{sentences} sentences for {images.shape[0]} pictures; give one each, or one for all")
         features = self.backbone(images.to(self.dtype), reading.memories)
-        pyramid = self.neck(*features[2:])
         outputs = {}
-        if "rec" in self.heads:
-            outputs["rec"] = self.heads["rec"](pyramid[2])
-        if "res" in self.heads:
-            fine = self.mask_path(*pyramid)[0] if self.config.neck.mask_path else pyramid[0]
-            outputs["res"] = self.heads["res"](fine)
+        if self.config.has_neck:
+            pyramid = self.neck(*features[2:])
+            if "rec" in self.heads:
+                outputs["rec"] = self.heads["rec"](pyramid[2])
+            if "res" in self.heads:
+                fine = self.mask_path(*pyramid)[0] if self.config.neck.mask_path else pyramid[0]
+                outputs["res"] = self.heads["res"](fine)
+        whole = features[4], reading.sentence.words, reading.sentence.mask
+        if "no_target" in self.heads:
+            outputs["no_target"] = self.heads["no_target"](*whole).squeeze(1)
+        if "answer" in self.heads:
+            outputs["answer"] = self.heads["answer"](*whole)
         return outputs
 
 
@@ -139,9 +161,9 @@ def build_model(
 
     Args:
         preset: "n", "t", "s", "b", "s_paper" or "b_paper".
-        tasks: heads: "rec" (box), "res" (mask).
+        tasks: what it does: "rec" (box), "res" (mask), "gres" (mask of any targets), "vqa" (answer).
         vocabulary: its length is the number of word vectors.
-        **overrides: sections of `ModelConfig` with the fields to change.
+        **overrides: sections of `ModelConfig` with the fields to change, and for "vqa" `answers`, what it can answer.
 
     Returns:
         The network, in training mode.

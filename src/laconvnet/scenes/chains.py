@@ -18,6 +18,9 @@ GROUNDS: Final = ("scene", "one", "two", "three", "same", "both")
 """Where described objects are looked for: anywhere, at the end of one to three relations, among those with the same
 value of an attribute, or where two relations hold."""
 
+_HOPS: Final = {"scene": 0, "one": 1, "two": 2, "three": 3, "same": 1, "both": 2, "either": 0}
+"""The relations that each follows; of "either A or B" those of A are drawn apart."""
+
 _REDUNDANT: Final = 0.3  # share of descriptions that may tell more than is needed
 _ABSENT: Final = 6  # descriptions of no object that are tried beside those of the objects of a scene
 _FEW: Final = 6  # descriptions of each side that are combined in pairs
@@ -110,17 +113,19 @@ class Finder:
         scene: the scene.
         values: the values that objects of its world can have.
         rng: where the choices are drawn from.
+        max_hops: most relations that one chain follows, None for as many as there are.
 
     Raises:
         ValueError: if an object has a value that its world has not.
     """
 
-    def __init__(self, scene: Scene, values: Values, rng: np.random.Generator) -> None:
+    def __init__(self, scene: Scene, values: Values, rng: np.random.Generator, *, max_hops: int | None = None) -> None:
         if values is not VALUES:
             check_values(values)
         self.facts = facts_about(scene)
         self.values = values
         self.rng = rng
+        self.max_hops = max(_HOPS.values()) if max_hops is None else max_hops
         for index, look in enumerate(self.facts.looks):
             for attribute, value in zip(ATTRIBUTES, look, strict=True):
                 if value not in values[attribute]:
@@ -141,11 +146,15 @@ class Finder:
         Returns:
             One of `GROUNDS`, with the attribute that is compared in the place of "same": "same_size", ...
         """
-        kind = weighted(self.rng, on)
+        kind = weighted(self.rng, self._short(on))
         if kind == "same":
             names = [ATTRIBUTES[place] for place in self.telling if not unasked >> place & 1]
             return f"same_{pick(self.rng, names)}" if names else "one"
         return kind
+
+    def _short(self, on: Mapping[str, float]) -> dict[str, float]:
+        """Those of some grounds that follow few enough relations, with their weights."""
+        return {kind: weight for kind, weight in on.items() if _HOPS[kind] <= self.max_hops}
 
     def ground(self, kind: str) -> Ground | None:
         """Draws a ground of a kind that `kind` returns, or None where the objects drawn do not allow it."""
@@ -241,7 +250,7 @@ class Finder:
         if kind != "either":
             ground = self.ground(kind)
             return self.all_described(ground, told[0]) if ground is not None else ()
-        ground = self.ground(weighted(self.rng, _EITHER_ON))
+        ground = self.ground(weighted(self.rng, self._short(_EITHER_ON)))
         if ground is None:
             return ()
         firsts, seconds = self.all_described(ground, told[0]), self.all_described(self.scene, told[1])

@@ -54,7 +54,12 @@ _Found: TypeAlias = tuple[Program, str] | None
 
 
 def ask(
-    scene: Scene, rng: np.random.Generator, *, families: Sequence[str] = FAMILIES, values: Values = VALUES
+    scene: Scene,
+    rng: np.random.Generator,
+    *,
+    families: Sequence[str] = FAMILIES,
+    values: Values = VALUES,
+    max_hops: int | None = None,
 ) -> Sentence:
     """Draws a question, a pure function of the scene, the state of `rng`, the families and the values.
 
@@ -63,6 +68,7 @@ def ask(
         rng: where all choices are drawn from.
         families: some of `FAMILIES`; they are drawn in CLEVR's shares.
         values: the values that objects of the world can have, of each attribute.
+        max_hops: most relations that a description of the question follows; None for CLEVR's three.
 
     Returns:
         The question; its group is its family.
@@ -75,7 +81,7 @@ def ask(
     unknown = [family for family in families if family not in SHARES]
     if unknown or not families:
         raise ValueError(f"families must be some of {', '.join(FAMILIES)}; got {list(families)}")
-    finder = Finder(scene, values, rng)
+    finder = Finder(scene, values, rng, max_hops=max_hops)
     shares = {family: SHARES[family] for family in families}
     while shares:
         family = weighted(rng, shares)

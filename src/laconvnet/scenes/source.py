@@ -45,6 +45,7 @@ class SceneSource:
         sentences: How many sentences of a scene are of which sort, of `SENTENCES`; every scene has all of them.
         kinds: Kinds of referring expressions, of `expressions.KINDS`.
         families: Families of questions, of `questions.FAMILIES`.
+        max_hops: Most relations that a description of a question follows, 0 to 3; None for CLEVR's, which is 3.
 
     Raises:
         ValueError: A value is unknown or out of range; names it and what is allowed.
@@ -55,6 +56,7 @@ class SceneSource:
     sentences: Mapping[str, int] = field(default_factory=lambda: {"rec": 4})
     kinds: tuple[str, ...] = KINDS
     families: tuple[str, ...] = FAMILIES
+    max_hops: int | None = None
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -68,12 +70,19 @@ class SceneSource:
             raise ValueError(
                 f"sentences of scenes must be counts of at least 0 with a sum of 1 or more, got {dict(self.sentences)}"
             )
+        if self.max_hops is not None and self.max_hops < 0:
+            raise ValueError(f"max_hops of scenes must be 0 or more, got {self.max_hops}")
         if self.world.objects[0] < 3:
             raise ValueError(f"scenes with sentences need 3 objects or more, got objects={self.world.objects}")
 
     def __len__(self) -> int:
         """Sentences of one scene."""
         return sum(self.sentences.values())
+
+    @property
+    def sorts(self) -> tuple[str, ...]:
+        """The sort of each sentence of a scene."""
+        return tuple(sort for sort in SENTENCES for _ in range(self.sentences.get(sort, 0)))
 
     def sample(self, split: str, index: int) -> SceneSample:
         """Makes sample `index` of a split: the same in any worker, process or machine, and of any other order.
@@ -102,20 +111,19 @@ class SceneSource:
     def _say(self, scene: Scene, rng: np.random.Generator) -> tuple[Sentence, ...]:
         said: set[str] = set()
         sentences = []
-        for sort in SENTENCES:
-            for _ in range(self.sentences.get(sort, 0)):
-                for _ in range(_TRIES_NEW):
-                    sentence = self._one(sort, scene, rng)
-                    if sentence.text not in said:
-                        break
-                said.add(sentence.text)
-                sentences.append(sentence)
+        for sort in self.sorts:
+            for _ in range(_TRIES_NEW):
+                sentence = self._one(sort, scene, rng)
+                if sentence.text not in said:
+                    break
+            said.add(sentence.text)
+            sentences.append(sentence)
         return tuple(sentences)
 
     def _one(self, sort: str, scene: Scene, rng: np.random.Generator) -> Sentence:
         values = self.world.values
         if sort == "vqa":
-            return ask(scene, rng, families=self.families, values=values)
+            return ask(scene, rng, families=self.families, values=values, max_hops=self.max_hops)
         return refer(scene, rng, kinds=self.kinds, targets="one" if sort == "rec" else "any", values=values)
 
     def describe(self) -> dict[str, Any]:

@@ -1,20 +1,29 @@
 """A task is a head, its targets, its loss, its decoding and its metric."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from laconvnet.tasks.answering import Answering, best_answers
 from laconvnet.tasks.boxes import best_boxes, to_record_frame
 from laconvnet.tasks.grounding import Grounding
-from laconvnet.tasks.segmentation import mask_loss
+from laconvnet.tasks.masks import MaskRule, to_record_masks
+from laconvnet.tasks.segmentation import MIN_PIXELS, GeneralizedSegmentation, Segmentation, dice_loss, mask_loss
+from laconvnet.tasks.several import SeveralTasks
 from laconvnet.tasks.task import Task
 
-TASKS = {"rec": Grounding}
+TASKS: dict[str, Callable[..., Task]] = {
+    "rec": Grounding,
+    "res": Segmentation,
+    "gres": GeneralizedSegmentation,
+    "vqa": Answering,
+}
 
 
 def build_task(name: str, **options: Any) -> Task:
     """Build a task.
 
     Args:
-        name: "rec".
+        name: "rec", "res", "gres" or "vqa".
         **options: its constructor's keywords.
 
     Returns:
@@ -31,4 +40,53 @@ def build_task(name: str, **options: Any) -> Task:
         raise ValueError(f"options of task {name!r}: {error}") from None
 
 
-__all__ = ["TASKS", "Grounding", "Task", "best_boxes", "build_task", "mask_loss", "to_record_frame"]
+def build_tasks(options: Mapping[str, Mapping[str, Any]], *, answers: Sequence[str] = ()) -> Task:
+    """Build one task, or several that share a network.
+
+    Args:
+        options: by task, its constructor's keywords, and "weight", of its loss beside the others', 1 if missing.
+        answers: what "vqa" can answer.
+
+    Returns:
+        The one task, or `SeveralTasks`.
+
+    Raises:
+        ValueError: no such task or option, or none at all.
+    """
+    if not options:
+        raise ValueError(f"at least one task is needed, of {', '.join(TASKS)}")
+    tasks, weights = [], {}
+    for name, given in options.items():
+        own = dict(given)
+        weights[name] = own.pop("weight", 1.0)
+        tasks.append(build_task(name, **own, **({"answers": answers} if name == "vqa" else {})))
+    several = SeveralTasks(tasks, weights)
+    return several if len(tasks) > 1 else tasks[0]
+
+
+def labels_of(task: Task, names: Iterable[str]) -> tuple[str, ...]:
+    """The keys that a record must have to serve the named ones of a task, or of several."""
+    tasks = task.tasks if isinstance(task, SeveralTasks) else (task,)
+    return tuple(dict.fromkeys(label for each in tasks if each.name in names for label in each.labels))
+
+
+__all__ = [
+    "MIN_PIXELS",
+    "TASKS",
+    "Answering",
+    "GeneralizedSegmentation",
+    "Grounding",
+    "MaskRule",
+    "Segmentation",
+    "SeveralTasks",
+    "Task",
+    "best_answers",
+    "best_boxes",
+    "build_task",
+    "build_tasks",
+    "dice_loss",
+    "labels_of",
+    "mask_loss",
+    "to_record_frame",
+    "to_record_masks",
+]

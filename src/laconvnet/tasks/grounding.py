@@ -37,6 +37,8 @@ class Grounding:
 
     name = "rec"
     main_metric = "accuracy@0.5"
+    heads = ("rec",)
+    labels = ("boxes",)
 
     def __init__(self, *, box_weight: float = 5.0, l1_weight: float = 0.0, assignment: Assignment = "simota"):
         if not (box_weight >= 0 and l1_weight >= 0):

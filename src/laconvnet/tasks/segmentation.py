@@ -1,7 +1,23 @@
-"""RES: the loss of cutting out what the sentence names."""
+"""RES and GRES: cut out what the sentence names, one thing, or any number of them."""
 
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchmetrics import Metric
+
+from laconvnet.data import encode_mask, mask_area
+from laconvnet.metrics import GeneralizedSegmentationMetrics, SegmentationMetrics
+from laconvnet.tasks.masks import MaskRule, to_record_masks, true_masks
+from laconvnet.tasks.task import Batch, Outputs
+
+NoTargetRule = Literal["pixels", "classifier"]
+
+MIN_PIXELS = 50
+"""A mask of fewer pixels, at the picture's own size, says that there is no target (Sec. 4.2, after gRefCOCO)."""
 
 
 def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -17,3 +33,170 @@ def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
         A scalar.
     """
     return F.binary_cross_entropy_with_logits(logits.float(), targets.float())
+
+
+def dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """``mean_n (1 - (2 sum(p t) + 1) / (sum(p) + sum(t) + 1))`` over the pixels of each mask (Milletari et al., 2016).
+
+    It weighs small objects as much as large ones; where nothing is wanted, it is low only where nothing is found.
+
+    Args:
+        logits: (N, 1, H, W); p is their sigmoid.
+        targets: t, (N, 1, H, W) in [0, 1].
+
+    Returns:
+        A scalar in [0, 1].
+    """
+    inside, wanted = logits.float().sigmoid().flatten(1), targets.float().flatten(1)
+    overlap = (inside * wanted).sum(1)
+    return (1 - (2 * overlap + 1) / (inside.sum(1) + wanted.sum(1) + 1)).mean()
+
+
+class Segmentation:
+    """RES: mask loss, decoding to the record's size, and IoU.
+
+    Args:
+        dice_weight: weight of the dice term beside the cross-entropy; the authors have none.
+        mask_rule: how masks get the record's size; see `to_record_masks`.
+
+    Raises:
+        ValueError: the weight is negative, or there is no such rule.
+    """
+
+    name = "res"
+    main_metric = "mean_iou"
+    heads: tuple[str, ...] = ("res",)
+    labels = ("masks",)
+
+    def __init__(self, *, dice_weight: float = 0.0, mask_rule: MaskRule = "interpolate"):
+        if not dice_weight >= 0:
+            raise ValueError(f"dice_weight must be 0 or more, got {dice_weight}")
+        if mask_rule not in get_args(MaskRule):
+            raise ValueError(f"mask_rule must be one of {get_args(MaskRule)}, got {mask_rule!r}")
+        self.dice_weight, self.mask_rule = dice_weight, mask_rule
+
+    def loss(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """``BCE + dice_weight * dice``, of the union of a record's masks.
+
+        Args:
+            outputs: "res" (N, 1, H, W).
+            batch: "target_masks" (N, H, W) bool.
+
+        Returns:
+            Scalars "loss", "mask_loss" and, with a weight, "dice_loss".
+        """
+        logits, targets = outputs["res"], batch["target_masks"][:, None]
+        cross_entropy = mask_loss(logits, targets)
+        losses = {"loss": cross_entropy, "mask_loss": cross_entropy.detach()}
+        if self.dice_weight:
+            dice = dice_loss(logits, targets)
+            losses["loss"] = cross_entropy + self.dice_weight * dice
+            losses["dice_loss"] = dice.detach()
+        return losses
+
+    def metric(self) -> Metric:
+        """Mean IoU, overall IoU and Pr@X, the first two also by group."""
+        return SegmentationMetrics()
+
+    def _areas(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Pixels in both masks, in the predicted and in the true one, at the record's size: int64 (3, N)."""
+        masks = to_record_masks(outputs["res"], batch["frames"], batch["sizes"], self.mask_rule)
+        counts = [
+            torch.stack([torch.count_nonzero(mask) for mask in (predicted & true, predicted, true)])
+            for predicted, true in zip(masks, true_masks(batch), strict=True)
+        ]
+        return torch.stack(counts, 1)
+
+    def update(self, metric: Metric, outputs: Outputs, batch: Batch) -> None:
+        """Count every mask, at the size of its record."""
+        both, predicted, true = self._areas(outputs, batch).to(metric.device)
+        metric.update(both, predicted + true - both, batch["groups"])
+
+    def predictions(self, outputs: Outputs, batch: Batch) -> list[dict[str, Any]]:
+        """Returns {"mask": COCO run-length encoding at the record's size} per sample."""
+        masks = to_record_masks(outputs["res"], batch["frames"], batch["sizes"], self.mask_rule)
+        return [{"mask": encode_mask(mask.cpu().numpy())} for mask in masks]
+
+
+class GeneralizedSegmentation(Segmentation):
+    """GRES: as RES, but a sentence may name several things, whose union is the mask, or none.
+
+    Args:
+        dice_weight: weight of the dice term beside the cross-entropy; the authors have none.
+        mask_rule: how masks get the record's size; see `to_record_masks`.
+        no_target: what says that there is none: a mask of less than `min_pixels` ("pixels", the paper's rule), or a
+            classifier of the whole picture ("classifier", a head of its own).
+        min_pixels: at the record's size.
+        no_target_weight: weight of the classifier's cross-entropy.
+
+    Raises:
+        ValueError: a number is out of range, or there is no such rule.
+    """
+
+    name = "gres"
+    main_metric = "gIoU"
+
+    def __init__(
+        self,
+        *,
+        dice_weight: float = 0.0,
+        mask_rule: MaskRule = "interpolate",
+        no_target: NoTargetRule = "pixels",
+        min_pixels: int = MIN_PIXELS,
+        no_target_weight: float = 1.0,
+    ):
+        super().__init__(dice_weight=dice_weight, mask_rule=mask_rule)
+        if no_target not in get_args(NoTargetRule):
+            raise ValueError(f"no_target must be one of {get_args(NoTargetRule)}, got {no_target!r}")
+        if min_pixels < 1 or not no_target_weight >= 0:
+            raise ValueError(
+                f"min_pixels must be 1 or more and no_target_weight 0 or more, got {min_pixels} and {no_target_weight}"
+            )
+        self.no_target, self.min_pixels, self.no_target_weight = no_target, min_pixels, no_target_weight
+        if no_target == "classifier":
+            self.heads = ("res", "no_target")
+
+    def loss(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """``BCE + dice_weight * dice + no_target_weight * BCE(no target)``.
+
+        Args:
+            outputs: "res" (N, 1, H, W) and, with the classifier, "no_target" (N,).
+            batch: "target_masks" (N, H, W) bool, empty where there is no target.
+
+        Returns:
+            Scalars "loss", "mask_loss" and, where they count, "dice_loss" and "no_target_loss".
+        """
+        losses = super().loss(outputs, batch)
+        if self.no_target == "classifier":
+            absent = ~batch["target_masks"].flatten(1).any(1)
+            decided = F.binary_cross_entropy_with_logits(outputs["no_target"].float(), absent.float())
+            losses["loss"] = losses["loss"] + self.no_target_weight * decided
+            losses["no_target_loss"] = decided.detach()
+        return losses
+
+    def metric(self) -> Metric:
+        """gIoU, cIoU, N-acc, T-acc and Pr@X."""
+        return GeneralizedSegmentationMetrics(self.min_pixels)
+
+    def update(self, metric: Metric, outputs: Outputs, batch: Batch) -> None:
+        """Count every mask, at the size of its record."""
+        decisions = self._decisions(outputs)
+        metric.update(
+            *self._areas(outputs, batch).to(metric.device),
+            no_target=None if decisions is None else decisions.to(metric.device),
+        )
+
+    def _decisions(self, outputs: Outputs) -> Tensor | None:
+        """Bool (N,), what the classifier says; None where pixels are counted."""
+        return outputs["no_target"] > 0 if self.no_target == "classifier" else None
+
+    def predictions(self, outputs: Outputs, batch: Batch) -> list[dict[str, Any]]:
+        """Returns {"mask": COCO run-length encoding at the record's size, "no_target": bool} per sample."""
+        answers = super().predictions(outputs, batch)
+        decisions = self._decisions(outputs)
+        absent = (
+            [mask_area(answer["mask"]) < self.min_pixels for answer in answers]
+            if decisions is None
+            else decisions.tolist()
+        )
+        return [answer | {"no_target": none} for answer, none in zip(answers, absent, strict=True)]

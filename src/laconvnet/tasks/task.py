@@ -3,7 +3,6 @@
 from typing import Any, Protocol
 
 from torch import Tensor
-from torchmetrics import Metric
 
 Batch = dict[str, Any]
 Outputs = dict[str, Tensor]
@@ -13,22 +12,30 @@ class Task(Protocol):
     """A head, its targets, its loss, its decoding and its metric.
 
     Attributes:
-        name: the key of the head in the network's outputs.
+        name: what it is called in settings and results.
         main_metric: the value by which one set of weights is better than another; higher is better.
+        heads: the keys of the network's outputs that it reads.
+        labels: the keys that its records must have.
     """
 
     name: str
     main_metric: str
 
+    @property
+    def heads(self) -> tuple[str, ...]: ...
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
     def loss(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Scalars by name; "loss" is the one to minimise. No value leaves the device."""
         ...
 
-    def metric(self) -> Metric:
-        """A fresh metric."""
+    def metric(self) -> Any:
+        """A fresh metric: `to` a device, and `compute` values by name."""
         ...
 
-    def update(self, metric: Metric, outputs: Outputs, batch: Batch) -> None:
+    def update(self, metric: Any, outputs: Outputs, batch: Batch) -> None:
         """Count a batch in the metric."""
         ...
 

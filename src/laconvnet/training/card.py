@@ -18,18 +18,19 @@ def model_card(config: TrainConfig, info: DatasetInfo, metrics: dict[str, float]
         Markdown with the front matter that model hubs read.
     """
     rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
+    tags = "\n".join(f"- {task}" for task in config.tasks)
     average = ", averaged over training" if config.ema.decay else ""
     return f"""---
 library_name: laconvnet
 license: apache-2.0
 tags:
 - laconvnet
-- {config.task}
+{tags}
 ---
 
-# laconvnet {config.preset}, {config.task}
+# laconvnet {config.preset}, {", ".join(config.tasks)}
 
-Weights of the preset `{config.preset}` for the task `{config.task}`{average}.
+Weights of the preset `{config.preset}` for {", ".join(f"`{task}`" for task in config.tasks)}{average}.
 
 ## Data
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from laconvnet.data import SERVED
 from laconvnet.scenes import FAMILIES, KINDS, SceneSource, World, picture_size
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -63,6 +64,9 @@ class ScenesConfig(Section):
     )
     kinds: tuple[str, ...] = Field(default=KINDS, description="Kinds of referring expressions.")
     families: tuple[str, ...] = Field(default=FAMILIES, description="Families of questions.")
+    max_hops: int | None = Field(
+        default=None, ge=0, description="Most relations that a description of a question follows; null for CLEVR's 3."
+    )
     world: WorldConfig = Field(default=WorldConfig(), description="Which scenes occur.")
     val_world: WorldConfig | None = Field(
         default=None, description="Which scenes occur in the evaluation, such as CoGenT's other condition; null: these."
@@ -90,7 +94,33 @@ class ScenesConfig(Section):
         """Where the scenes of a split come from."""
         chosen = self.val_world if split == "val" and self.val_world is not None else self.world
         world = World(**chosen.model_dump())
-        return SceneSource(self.seed, world, self.sentences, self.kinds, self.families)
+        return SceneSource(self.seed, world, self.sentences, self.kinds, self.families, self.max_hops)
+
+
+class SourceConfig(Section):
+    """One of several dataset folders that are learned from together."""
+
+    root: Path = Field(description="Dataset folder, with dataset.json and one <split>.jsonl per split.")
+    tasks: tuple[str, ...] | None = Field(
+        default=None, description="Tasks that its records serve; null for all that are learned."
+    )
+    weight: Positive = Field(
+        default=1.0,
+        description="How often an epoch visits its records: 2 twice, 0.5 another half of them each time.",
+    )
+    train_split: str | None = Field(default=None, description="Split to learn from; null for data.train_split.")
+    val_split: str | None = Field(default=None, description="Split to evaluate on; null for data.val_split.")
+
+
+class AnswersConfig(Section):
+    """Which answers a network learns to give: those that are right in the splits often enough."""
+
+    splits: tuple[str, ...] | None = Field(
+        default=None, description="Splits whose right answers count; null for the split that is learned from."
+    )
+    min_count: int = Field(
+        default=1, ge=1, description="Questions that an answer must be right for; 9 gives the usual list of VQAv2."
+    )
 
 
 class DataConfig(Section):
@@ -100,6 +130,9 @@ class DataConfig(Section):
         default=None, description="Dataset folder, with dataset.json and one <split>.jsonl per split."
     )
     scenes: ScenesConfig | None = Field(default=None, description="Scenes of the embedded world in place of a folder.")
+    sources: tuple[SourceConfig, ...] | None = Field(
+        default=None, description="Several dataset folders in place of one, mixed in every batch."
+    )
     train_split: str = Field(default="train", description="Split to learn from.")
     val_split: str = Field(default="val", description="Split to evaluate on.")
     size: int = Field(default=416, ge=32, multiple_of=32, description="Side of the square network input, in pixels.")
@@ -129,11 +162,13 @@ class DataConfig(Section):
     )
     max_length: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
         default="auto",
-        description="Words kept of a sentence; null keeps all of them, auto 15 as the authors, and all about scenes.",
+        description="Words kept of a sentence; null keeps all of them, auto 15 as the authors, and all of questions "
+        "and about scenes.",
     )
     min_count: int = Field(
         default=1, ge=1, description="Occurrences in the training split that a word of the vocabulary needs."
     )
+    answers: AnswersConfig = Field(default=AnswersConfig(), description="Answers that task vqa can give.")
     num_buckets: int = Field(
         default=32, ge=1, description="Shared rows of the embedding for words outside the vocabulary."
     )
@@ -148,16 +183,16 @@ class DataConfig(Section):
     )
 
     @property
-    def words_kept(self) -> int | None:
-        """Words kept of a sentence, None for all."""
-        if self.max_length == "auto":
-            return 15 if self.scenes is None else None
-        return self.max_length
+    def folders(self) -> tuple[SourceConfig, ...]:
+        """The dataset folders, one or several; none where scenes take their place."""
+        return self.sources or (() if self.root is None else (SourceConfig(root=self.root),))
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:
-        if (self.root is None) == (self.scenes is None):
-            raise ValueError("data needs either root, a dataset folder, or scenes, the embedded world; not both")
+        if sum(given is not None for given in (self.root, self.scenes, self.sources or None)) != 1:
+            raise ValueError(
+                "data needs one of root, a dataset folder, sources, several of them, or scenes, the embedded world"
+            )
         if self.scenes is None:
             return self
         if self.val_limit is not None:
@@ -217,8 +252,11 @@ class TrainConfig(Section):
 
     preset: str = Field(description="Name of the network, as build_model knows it.")
     model: dict[str, Any] = Field(default_factory=dict, description="Changes to the preset, passed to build_model.")
-    task: str = Field(default="rec", description="Name of the task, as build_task knows it.")
-    task_options: dict[str, Any] = Field(default_factory=dict, description="Options of the task.")
+    tasks: dict[str, dict[str, Any]] = Field(
+        default={"rec": {}},
+        min_length=1,
+        description="What is learned, rec, res, gres or vqa, each with its options and its weight beside the others.",
+    )
     data: DataConfig = Field(description="Pictures and sentences.")
     vectors: Path | None = Field(
         default=None,
@@ -265,11 +303,24 @@ class TrainConfig(Section):
     @model_validator(mode="after")
     def _consistent(self) -> TrainConfig:
         scenes = self.data.scenes
-        if self.task == "rec" and scenes is not None and scenes.sentences.get("vqa", 0):
-            raise ValueError(
-                f"task rec learns boxes, and questions have none: data.scenes.sentences is {scenes.sentences}; "
-                "leave vqa out"
-            )
+        if scenes is not None:
+            served = {sort: SERVED[sort] for sort in scenes.source().sorts}
+            idle = [sort for sort, tasks in served.items() if not set(tasks) & set(self.tasks)]
+            hungry = [task for task in self.tasks if not any(task in tasks for tasks in served.values())]
+            if idle or hungry:
+                problem = f"leave out {', '.join(idle)}" if idle else f"there are none for {', '.join(hungry)}"
+                raise ValueError(
+                    f"data.scenes.sentences is {scenes.sentences}, tasks are {', '.join(self.tasks)}: {problem}; "
+                    + ", ".join(f"sentences {sort} serve {' and '.join(tasks)}" for sort, tasks in SERVED.items())
+                )
+        for number, source in enumerate(self.data.sources or ()):
+            if unknown := [task for task in source.tasks or () if task not in self.tasks]:
+                raise ValueError(
+                    f"data.sources[{number}].tasks names {', '.join(unknown)}; learned are {', '.join(self.tasks)}"
+                )
+        fed = {task for source in self.data.sources or () for task in source.tasks or self.tasks}
+        if self.data.sources is not None and (missing := [task for task in self.tasks if task not in fed]):
+            raise ValueError(f"no source of data.sources serves {', '.join(missing)}")
         if self.schedule.kind == "steps" and not self.schedule.milestones:
             raise ValueError("schedule.milestones must name at least one epoch when schedule.kind is steps")
         if self.compile and self.grad_checkpointing:
@@ -278,6 +329,13 @@ class TrainConfig(Section):
                 "leave one out"
             )
         return self
+
+    @property
+    def words_kept(self) -> int | None:
+        """Words kept of a sentence, None for all."""
+        if self.data.max_length == "auto":
+            return 15 if self.data.scenes is None and "vqa" not in self.tasks else None
+        return self.data.max_length
 
     def to_yaml(self) -> str:
         """Every setting, defaults included, as YAML that `load_config` reads back to an equal config."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,18 +17,24 @@ from laconvnet.data import (
     FolderDataset,
     ImageBatchSampler,
     Loader,
+    MixedDataset,
     Record,
     SceneDataset,
     SceneLoader,
+    answer_list,
     build_loader,
+    read_records,
     scene_info,
 )
 from laconvnet.language import Vocabulary
-from laconvnet.scenes import words
+from laconvnet.scenes import answers, words
+from laconvnet.tasks import Task, labels_of
 from laconvnet.training.config import ScenesConfig, TrainConfig
 
+Split = FolderDataset | MixedDataset | SceneDataset
 
-def train_dataset(config: TrainConfig) -> FolderDataset | SceneDataset:
+
+def train_dataset(config: TrainConfig, task: Task) -> Split:
     """The split to learn from, with its random changes and, for the control experiment, shuffled sentences."""
     data = config.data
     augment = Augmentation(
@@ -42,20 +49,15 @@ def train_dataset(config: TrainConfig) -> FolderDataset | SceneDataset:
             size=data.size,
             fresh=data.scenes.fresh,
             augment=augment,
+            with_masks="res" in task.heads,
             shuffle_sentences=is_control,
             seed=config.seed,
             cache=_cache(data.scenes, "train"),
         )
-    assert data.root is not None
-    dataset = FolderDataset(
-        data.root, data.train_split, size=data.size, resize=data.resize, augment=augment, seed=config.seed
-    )
-    if is_control:
-        dataset.records = shuffled_sentences(dataset.records, config.seed)
-    return dataset
+    return _folders(config, task, "train", augment, is_control)
 
 
-def eval_dataset(config: TrainConfig) -> FolderDataset | SceneDataset:
+def eval_dataset(config: TrainConfig, task: Task) -> Split:
     """The split to evaluate on."""
     data = config.data
     is_control = data.shuffle_sentences in (True, "val")
@@ -65,15 +67,42 @@ def eval_dataset(config: TrainConfig) -> FolderDataset | SceneDataset:
             data.val_split,
             data.scenes.val,
             size=data.size,
+            with_masks="res" in task.heads,
             shuffle_sentences=is_control,
             cache=_cache(data.scenes, "val"),
         )
-    assert data.root is not None
-    dataset = FolderDataset(data.root, data.val_split, size=data.size, resize=data.resize, seed=config.seed)
-    if is_control:
-        dataset.records = shuffled_sentences(dataset.records, config.seed)
-    dataset.records = dataset.records[: data.val_limit]
-    return dataset
+    return _folders(config, task, "val", None, is_control)
+
+
+def _folders(
+    config: TrainConfig,
+    task: Task,
+    name: Literal["train", "val"],
+    augment: Augmentation | None,
+    is_control: bool,
+) -> FolderDataset | MixedDataset:
+    """The split of one dataset folder, or of several."""
+    data = config.data
+    parts, sources = [], config.data.folders
+    for source in sources:
+        served = source.tasks or tuple(config.tasks)
+        split = (source.train_split or data.train_split) if name == "train" else (source.val_split or data.val_split)
+        dataset = FolderDataset(
+            source.root,
+            split,
+            size=data.size,
+            resize=data.resize,
+            augment=augment,
+            require=labels_of(task, served),
+            tasks=served,
+            seed=config.seed,
+        )
+        if is_control:
+            dataset.records = shuffled_sentences(dataset.records, config.seed)
+        if name == "val":
+            dataset.records = dataset.records[: data.val_limit]
+        parts.append(dataset)
+    return parts[0] if len(parts) == 1 else MixedDataset(parts, [source.weight for source in sources])
 
 
 def _cache(scenes: ScenesConfig, name: str) -> Path | None:
@@ -81,26 +110,59 @@ def _cache(scenes: ScenesConfig, name: str) -> Path | None:
     return None if scenes.cache is None else scenes.cache / name
 
 
-def list_words(config: TrainConfig, dataset: FolderDataset | SceneDataset) -> Vocabulary:
+def _parts(dataset: FolderDataset | MixedDataset) -> Sequence[FolderDataset]:
+    return dataset.parts if isinstance(dataset, MixedDataset) else [dataset]
+
+
+def list_words(config: TrainConfig, dataset: Split) -> Vocabulary:
     """The words of the training split; of scenes, all that their sentences can use."""
     data = config.data
     if isinstance(dataset, SceneDataset):
         return Vocabulary.from_texts(words(dataset.source.world.values), 1, data.num_buckets)
-    return Vocabulary.from_texts((record.text for record in dataset.records), data.min_count, data.num_buckets)
+    texts = (record.text for part in _parts(dataset) for record in part.records)
+    return Vocabulary.from_texts(texts, data.min_count, data.num_buckets)
+
+
+def list_answers(config: TrainConfig) -> tuple[str, ...]:
+    """The answers to learn: of folders, those that are right often enough, of scenes, all that questions can have.
+
+    Raises:
+        ValueError: no answer is right often enough.
+    """
+    data = config.data
+    if "vqa" not in config.tasks:
+        return ()
+    if data.scenes is not None:
+        return answers(data.scenes.source().world.values)
+    records = (
+        record
+        for source in config.data.folders
+        if "vqa" in (source.tasks or config.tasks)
+        for split in data.answers.splits or (source.train_split or data.train_split,)
+        for record in read_records(source.root / f"{split}.jsonl")
+    )
+    return answer_list((record.answer for record in records if record.answer is not None), data.answers.min_count)
 
 
 def dataset_info(config: TrainConfig) -> DatasetInfo:
-    """Where the data comes from, and its licence."""
+    """Where the data comes from, and its licence; that of several folders names each."""
     data = config.data
     if data.scenes is not None:
         return scene_info(data.scenes.source())
-    assert data.root is not None
-    return DatasetInfo.load(data.root)
+    infos = [DatasetInfo.load(source.root) for source in config.data.folders]
+    if len(infos) == 1:
+        return infos[0]
+    return DatasetInfo(
+        name=" + ".join(info.name for info in infos),
+        source="; ".join(f"{info.name}: {info.source}" for info in infos),
+        licence="; ".join(f"{info.name}: {info.licence}" for info in infos),
+        tasks=tuple(dict.fromkeys(task for info in infos for task in info.tasks)),
+    )
 
 
 def load(
     config: TrainConfig,
-    dataset: FolderDataset | SceneDataset,
+    dataset: Split,
     sampler: ImageBatchSampler,
     encode: Callable[[str], list[int]],
 ) -> Loader:

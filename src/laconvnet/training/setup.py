@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from laconvnet.data import ImageBatchSampler, Loader
+from laconvnet.data import ImageBatchSampler, Loader, MixedDataset
 from laconvnet.language import Vocabulary, embedding_matrix, load_word_vectors
 from laconvnet.models import Preprocess, build_model, save_checkpoint
-from laconvnet.tasks import Task, build_task
+from laconvnet.tasks import Task, build_tasks
 from laconvnet.training.card import model_card
 from laconvnet.training.config import TrainConfig
-from laconvnet.training.datasets import dataset_info, eval_dataset, list_words, load, train_dataset
+from laconvnet.training.datasets import dataset_info, eval_dataset, list_answers, list_words, load, train_dataset
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,14 @@ def build_parts(
     Returns:
         The parts; the network's random weights depend on PyTorch's global seed only.
     """
-    task = build_task(config.task, **config.task_options)
-    train_data, eval_data = train_dataset(config), eval_dataset(config)
+    answers = list_answers(config)
+    task = build_tasks(config.tasks, answers=answers)
+    train_data, eval_data = train_dataset(config, task), eval_dataset(config, task)
     if vocabulary is None:
         vocabulary = list_words(config, train_data)
-    model = build_model(config.preset, tasks=(config.task,), vocabulary=vocabulary, **config.model)
+    model = build_model(
+        config.preset, tuple(config.tasks), vocabulary=vocabulary, **model_settings(config, task, answers)
+    )
     model.set_grad_checkpointing(config.grad_checkpointing)
     initialise_embedding(
         model.text.embedding,
@@ -69,17 +73,18 @@ def build_parts(
     )
 
     data = config.data
-    encode = partial(vocabulary.encode, max_length=data.words_kept)
+    encode = partial(vocabulary.encode, max_length=config.words_kept)
     train_sampler = ImageBatchSampler(
         train_data,
         data.batch_size,
         sentences_per_image=data.sentences_per_image,
+        shares=train_data.shares if isinstance(train_data, MixedDataset) else (),
         seed=config.seed,
         rank=rank,
         world_size=world_size,
     )
     eval_sampler = ImageBatchSampler(eval_data, data.eval_batch_size, shuffle=False, rank=rank, world_size=world_size)
-    preprocess = Preprocess(size=data.size, resize=data.resize, max_length=data.words_kept)
+    preprocess = Preprocess(size=data.size, resize=data.resize, max_length=config.words_kept)
     info = dataset_info(config)
 
     def export(folder: Path, network: nn.Module, metrics: dict[str, float]) -> None:
@@ -94,6 +99,12 @@ def build_parts(
         eval_loader=load(config, eval_data, eval_sampler, encode),
         export=export,
     )
+
+
+def model_settings(config: TrainConfig, task: Task, answers: Sequence[str]) -> dict[str, Any]:
+    """The changes to the preset: those of the settings, the heads that the tasks ask for, and the answers."""
+    head = {**config.model.get("head", {}), **({"no_target": True} if "no_target" in task.heads else {})}
+    return {**config.model, "head": head, "answers": tuple(answers)}
 
 
 def initialise_embedding(

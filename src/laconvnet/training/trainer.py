@@ -340,14 +340,14 @@ class Trainer:
             self._export("final", metrics)
         config = self.config
         results = {
-            "task": config.task,
+            "task": self.parts.task.name,
             "split": config.data.val_split,
             "n": len(self.parts.eval_loader.dataset),
             "metrics": metrics,
             "best": self.best,
             **self._position(),
             "model": str(config.output / "final"),
-            "data": str(config.data.root or "scenes"),
+            "data": "scenes" if config.data.scenes else ", ".join(str(source.root) for source in config.data.folders),
         }
         if self.accelerator.is_main_process:
             _write_text(config.output / "results.json", to_json(results, indent=2) + "\n")

@@ -3,7 +3,7 @@
 import pytest
 
 from laconvnet.data import Record
-from laconvnet.tasks.blind import BlindBaselines
+from laconvnet.tasks.blind import BlindBoxes
 
 
 def record(index, text, box):
@@ -18,7 +18,7 @@ def records():
 
 
 def test_each_baseline_finds_what_it_can(records):
-    scores = BlindBaselines.fit(records).score(records)
+    scores = BlindBoxes.fit(records).score(records)
     assert scores["whole image"]["accuracy@0.5"] == 0.5
     assert scores["best constant box"]["accuracy@0.5"] == 0.5
     assert scores["best constant box per last word"]["accuracy@0.5"] == 1.0
@@ -26,7 +26,7 @@ def test_each_baseline_finds_what_it_can(records):
 
 
 def test_rare_words_fall_back_to_the_constant_box(records):
-    baselines = BlindBaselines.fit([*records, record(999, "a zebra", (90, 40, 110, 60))])
+    baselines = BlindBoxes.fit([*records, record(999, "a zebra", (90, 40, 110, 60))])
     assert "zebra" not in baselines.by_last_word
     scores = baselines.score([record(0, "a zebra", (0, 0, 200, 100))])
     assert scores["best constant box per last word"]["accuracy@0.5"] == 1.0

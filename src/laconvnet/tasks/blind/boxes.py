@@ -50,7 +50,7 @@ def best_constant_box(boxes: Boxes, rng: np.random.Generator) -> npt.NDArray[np.
 
 
 @dataclass(frozen=True)
-class BlindBaselines:
+class BlindBoxes:
     """Boxes that were chosen on a training split without seeing a picture, in 1 x 1 pictures.
 
     Attributes:
@@ -62,7 +62,7 @@ class BlindBaselines:
     by_last_word: dict[str, npt.NDArray[np.float64]]
 
     @classmethod
-    def fit(cls, records: Sequence[Record], seed: int = 0) -> "BlindBaselines":
+    def fit(cls, records: Sequence[Record], seed: int = 0) -> "BlindBoxes":
         """Choose the boxes on the records of a training split."""
         labelled = [record for record in records if record.boxes]
         boxes, rng = _unit_boxes(labelled), np.random.default_rng(seed)

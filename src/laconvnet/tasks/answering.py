@@ -1,0 +1,117 @@
+"""VQA: answer a question about a picture, or judge a statement, with one of a list of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import Metric
+
+from laconvnet.metrics import AnswerAccuracy, VQAAccuracy
+from laconvnet.tasks.task import Batch, Outputs
+
+AnswerLoss = Literal["cross_entropy", "soft_bce"]
+
+
+class Answering:
+    """Answer loss, decoding and accuracy.
+
+    Args:
+        answers: what can be answered, in the order of the head's outputs.
+        loss: "cross_entropy" against the one right answer (CLEVR, SNLI-VE), scored by the share of right ones; or
+            "soft_bce" against the share of people who gave each answer (VQAv2), scored by the soft accuracy.
+
+    Raises:
+        ValueError: there are no answers, one stands twice, or there is no such loss.
+    """
+
+    name = "vqa"
+    main_metric = "accuracy"
+    heads = ("answer",)
+
+    def __init__(self, *, answers: Sequence[str], loss: AnswerLoss = "cross_entropy"):
+        if loss not in get_args(AnswerLoss):
+            raise ValueError(f"loss must be one of {get_args(AnswerLoss)}, got {loss!r}")
+        if not answers or len(set(answers)) != len(answers):
+            raise ValueError(f"answers must be at least one, each once; got {len(answers)}: {list(answers)[:5]}")
+        self.answers, self.kind = tuple(answers), loss
+        self._numbers = {answer: number for number, answer in enumerate(self.answers)}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What its records must have."""
+        return ("answers",) if self.kind == "soft_bce" else ("answer",)
+
+    def loss(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """The cross-entropy of the right answer, or that of each answer by itself, summed; then the mean of samples.
+
+        A right answer outside the list teaches nothing: the sample does not count in the cross-entropy, and in the
+        other sum wants none of the listed answers.
+
+        Args:
+            outputs: "answer" (N, A).
+            batch: "answer", N texts or None; "answers", N mappings of answers to scores in [0, 1].
+
+        Returns:
+            Scalar "loss".
+        """
+        logits = outputs["answer"].float()
+        if self.kind == "soft_bce":
+            wanted = self._scores(batch).to(logits.device, non_blocking=True)
+            return {"loss": F.binary_cross_entropy_with_logits(logits, wanted, reduction="sum") / len(logits)}
+        right = self._right(batch).to(logits.device, non_blocking=True)
+        total = F.cross_entropy(logits, right, ignore_index=-1, reduction="sum")
+        return {"loss": total / (right >= 0).sum().clamp(min=1)}
+
+    def _right(self, batch: Batch) -> Tensor:
+        """The numbers of the right answers, int64 (N,), -1 for one outside the list."""
+        return torch.tensor([self._numbers.get(answer, -1) for answer in batch["answer"]], dtype=torch.int64)
+
+    def _scores(self, batch: Batch) -> Tensor:
+        """How right every answer is, float32 (N, A)."""
+        scores = torch.zeros(len(batch["answers"]), len(self.answers))
+        for row, given in zip(scores, batch["answers"], strict=True):
+            for answer, score in given.items():
+                if answer in self._numbers:
+                    row[self._numbers[answer]] = score
+        return scores
+
+    def metric(self) -> Metric:
+        """Accuracy, over all samples and by group."""
+        return VQAAccuracy() if self.kind == "soft_bce" else AnswerAccuracy()
+
+    def update(self, metric: Metric, outputs: Outputs, batch: Batch) -> None:
+        """Count the most likely answer of every sample."""
+        best = outputs["answer"].argmax(1)
+        if self.kind == "soft_bce":
+            metric.update([self.answers[number] for number in best.tolist()], batch["answers"], batch["groups"])
+        else:
+            metric.update(best.to(metric.device), self._right(batch).to(metric.device), batch["groups"])
+
+    def predictions(self, outputs: Outputs, batch: Batch) -> list[dict[str, Any]]:
+        """Returns {"answer": text, "answer_score": in [0, 1]} per sample."""
+        return [
+            {"answer": ranked[0][0], "answer_score": round(ranked[0][1], 4)}
+            for ranked in best_answers(outputs["answer"], self.answers, 1)
+        ]
+
+
+def best_answers(logits: Tensor, answers: Sequence[str], count: int) -> list[list[tuple[str, float]]]:
+    """The most likely answers with their shares of the softmax, the likeliest first.
+
+    Args:
+        logits: (N, A).
+        answers: A texts.
+        count: how many, at most A.
+
+    Returns:
+        For each of N samples `count` pairs of answer and share in [0, 1].
+    """
+    shares, numbers = logits.float().softmax(1).topk(min(count, len(answers)), 1)
+    return [
+        [(answers[number], share) for number, share in zip(row, values, strict=True)]
+        for row, values in zip(numbers.tolist(), shares.tolist(), strict=True)
+    ]
