@@ -134,7 +134,9 @@ def data_generate(
             "unless given.",
         ),
     ] = None,
-    world: Annotated[str, typer.Option(help="Which scenes occur: clevr, cogent_a, cogent_b, near or hard.")] = "clevr",
+    world: Annotated[
+        str, typer.Option(help="Which scenes occur: clevr, cogent_a, cogent_b, near, simple or hard.")
+    ] = "clevr",
     kind: Annotated[list[str] | None, typer.Option(help="Kind of referring expressions; all unless given.")] = None,
     family: Annotated[list[str] | None, typer.Option(help="Family of questions; all unless given.")] = None,
     max_hops: Annotated[

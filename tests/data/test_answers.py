@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laconvnet.data import normalize_answer, soft_scores
+from laconvnet.data import answer_list, normalize_answer, soft_scores
+from laconvnet.data.answers import as_scores
 
 
 @pytest.mark.parametrize(
@@ -89,3 +90,24 @@ def test_soft_scores_need_people() -> None:
             soft_scores(["yes"], leave_one_out=rule)
     with pytest.raises(ValueError, match="need a list with the answers of two people or more, got 'yes'"):
         soft_scores("yes")
+
+
+def test_answers_are_listed_by_frequency_and_then_by_name() -> None:
+    answers = ["no", "yes", "2", "yes", "no", "red", "2", "yes", "blue"]
+    assert answer_list(answers) == ("yes", "2", "no", "blue", "red")
+    assert answer_list(answers, min_count=2) == ("yes", "2", "no")
+    assert answer_list(iter(answers), min_count=3) == ("yes",)
+    assert answer_list(reversed(answers)) == answer_list(answers)
+
+
+def test_answers_that_are_too_rare_leave_an_error() -> None:
+    with pytest.raises(ValueError, match="no answer is right for 3 questions; the most frequent is right for 2"):
+        answer_list(["no", "yes", "no"], min_count=3)
+    with pytest.raises(ValueError, match="no answer is right for 1 questions; the most frequent is right for 0"):
+        answer_list([])
+
+
+def test_one_right_answer_has_all_of_the_score() -> None:
+    assert as_scores("yes") == {"yes": 1.0}
+    assert as_scores("") == {"": 1.0}
+    assert as_scores(None) == {}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from laconvnet.data import Collator, Example, Record, Sample, union_box
+from laconvnet.data.masks import encode_mask
 
 
 def encode(text: str) -> list[int]:
@@ -65,3 +69,68 @@ def test_masks_are_joined() -> None:
 def test_a_text_that_cannot_be_encoded_names_its_record() -> None:
     with pytest.raises(ValueError, match="record 'r3': '123' has no words"):
         Collator(encode)([example(0, "a dog", []), example(3, "123", [])])
+
+
+def labelled(
+    index: int, *, mirrored: bool = False, masks: list[np.ndarray] | None = None, encodings: Any = None, **labels: Any
+) -> Example:
+    record = Record(f"r{index}", "images/a.png", 4, 4, "a dog", masks=encodings, **labels)
+    frame = (-1.0, 1.0, 4.0, 0.0) if mirrored else (1.0, 1.0, 0.0, 0.0)
+    sample = Sample(np.zeros((4, 4, 3), np.uint8), np.zeros((0, 4), np.float32), "a dog", frame, masks)
+    return Example(index, record, sample, ("vqa",) if "answer" in labels else ("res", "gres"))
+
+
+def test_answers_and_their_scores() -> None:
+    scores = {"yes": 1.0, "no": 0.3}
+    batch = Collator(encode)(
+        [
+            labelled(0, answer="yes"),
+            labelled(1, answer="yes", answers=scores),
+            labelled(2, answer="no", answers={}),
+            labelled(3),
+        ]
+    )
+    assert batch["answer"] == ["yes", "yes", "no", None]
+    assert batch["answers"] == [{"yes": 1.0}, scores, {}, {}]
+    assert batch["tasks"] == [("vqa",)] * 3 + [("res", "gres")]
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_left_and_right_change_places_in_answers_about_a_mirrored_picture(mirrored: bool) -> None:
+    scores: Mapping[str, float] = {"left": 0.9, "right": 0.3, "top right": 0.6, "bright": 1.0}
+    left, right = ("right", "left") if mirrored else ("left", "right")
+    batch = Collator(encode)(
+        [
+            labelled(0, mirrored=mirrored, answer="left", answers=scores),
+            labelled(1, mirrored=mirrored, answer="on the Right"),
+            labelled(2, mirrored=mirrored, answer="upright"),
+            labelled(3, answer="left"),
+        ]
+    )
+    assert batch["answer"] == [left, f"on the {right.capitalize()}", "upright", "left"]
+    assert batch["answers"] == [
+        {left: 0.9, right: 0.3, f"top {right}": 0.6, "bright": 1.0},
+        {f"on the {right.capitalize()}": 1.0},
+        {"upright": 1.0},
+        {"left": 1.0},
+    ]
+    assert scores == {"left": 0.9, "right": 0.3, "top right": 0.6, "bright": 1.0}
+
+
+def test_samples_with_and_without_masks_share_a_batch() -> None:
+    mask, other = np.eye(4, dtype=bool), np.zeros((4, 4), bool)
+    other[0] = True
+    encodings = (encode_mask(mask), encode_mask(other))
+    batch = Collator(encode)(
+        [labelled(0, answer="yes"), labelled(1, masks=[mask, other], encodings=encodings), labelled(2, masks=[])]
+    )
+    assert batch["target_masks"].shape == (3, 4, 4) and batch["target_masks"].dtype == torch.bool
+    assert torch.equal(batch["target_masks"][1], torch.from_numpy(mask | other))
+    assert not batch["target_masks"][[0, 2]].any()
+    assert batch["record_masks"] == [None, encodings, None]
+
+
+def test_without_masks_there_are_no_targets() -> None:
+    """Run-length encodings in the records are not enough: somebody must have asked for masks."""
+    batch = Collator(encode)([labelled(0, encodings=(encode_mask(np.eye(4, dtype=bool)),))])
+    assert "target_masks" not in batch and "record_masks" not in batch

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from laconvnet.data import DatasetInfo, FolderDataset, SceneDataset, generate, read_records
+from laconvnet.data.readers import READERS, convert
 from laconvnet.data.validate import validate
 from laconvnet.scenes import SceneSource, World
 
@@ -38,6 +39,21 @@ def test_writes_a_valid_dataset_with_clevrs_files(tmp_path: Path) -> None:
     assert [len(scenes), len(questions), len(refexps)] == [3, 6, 6]
     assert [question["question"] for question in questions] == [r.text for r in records if r.answer]
     assert all((root / "images" / scene["image_filename"]).is_file() for scene in scenes)
+
+
+def test_clevrs_files_are_converted_to_the_same_boxes_and_masks(tmp_path: Path) -> None:
+    drawn, out = tmp_path / "drawn", tmp_path / "out"
+    generate(drawn, SOURCE, {"train": 9, "val": 3}, size=(96, 64), clevr=True)
+    convert(READERS["clevr_ref+"](drawn, None), out, progress=False)
+    for split in ("train", "val"):
+        expressions = [record for record in read_records(drawn / f"{split}.jsonl") if record.boxes is not None]
+        again = read_records(out / f"{split}.jsonl")
+        assert [(r.text, r.boxes, r.masks, r.program) for r in again] == [
+            (r.text, r.boxes, r.masks, r.program) for r in expressions
+        ]
+        for ours, theirs in zip(expressions, again, strict=True):
+            assert (drawn / ours.image).read_bytes() == (out / theirs.image).read_bytes()
+        assert {1, 2} <= {len(record.boxes or ()) for record in again} or split == "val"
 
 
 def test_processes_write_what_one_writes(tmp_path: Path) -> None:

@@ -174,3 +174,88 @@ def test_a_rest_smaller_than_the_processes_joins_the_last_round() -> None:
 def test_impossible_settings_are_refused(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ImageBatchSampler(dataset([0, 0, 1]), **{"batch_size": 2, **arguments})  # type: ignore[arg-type]
+
+
+def shared(counts: list[int], weights: list[float]) -> tuple[Examples, list[tuple[range, float]]]:
+    """Parts of so many records, two of each image, and how often each is visited."""
+    images, shares, first = [], [], 0
+    for part, (count, weight) in enumerate(zip(counts, weights, strict=True)):
+        images += [1000 * part + number // 2 for number in range(count)]
+        shares.append((range(first, first + count), weight))
+        first += count
+    return dataset(images), shares
+
+
+@pytest.mark.parametrize("per_image", [None, 1])
+def test_shares_are_exact_in_every_epoch(per_image: int | None) -> None:
+    data, shares = shared([10, 12, 8, 6, 7], [2, 0.5, 1.5, 1, 0.25])
+    sampler = ImageBatchSampler(data, 8, shares=shares, sentences_per_image=per_image, seed=1)
+    halves, extras = [], []
+    for epoch in range(5):
+        sampler.set_epoch(epoch)
+        batches = list(sampler)
+        seen = Counter(flat(batches))
+        assert all(seen[index] == 2 for index in range(10))
+        halves.append({index for index in range(10, 22) if seen[index]})
+        assert len(halves[-1]) == 6 and all(seen[index] == 1 for index in halves[-1])
+        extras.append({index for index in range(22, 30) if seen[index] == 2})
+        assert len(extras[-1]) == 4 and all(seen[index] in (1, 2) for index in range(22, 30))
+        assert all(seen[index] == 1 for index in range(30, 36))
+        assert sum(seen[index] for index in range(36, 43)) == round(0.25 * 7)
+        total = 20 + 6 + 12 + 6 + 2
+        assert [len(batch) for batch in batches] == [8] * (total // 8) + [total % 8]
+        assert len(sampler) == len(batches)
+    assert len(set(map(frozenset, halves))) > 1 and len(set(map(frozenset, extras))) > 1
+
+
+def test_over_the_epochs_every_record_of_a_small_share_comes() -> None:
+    data, shares = shared([20, 10], [0.1, 1])
+    sampler = ImageBatchSampler(data, 4, shares=shares)
+    seen: Counter[int] = Counter()
+    for epoch in range(200):
+        sampler.set_epoch(epoch)
+        seen.update(flat(list(sampler)))
+    assert all(5 <= seen[index] <= 45 for index in range(20)) and sum(seen[index] for index in range(20)) == 400
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_what_one_would_visit(world: int) -> None:
+    data, shares = shared([10, 12, 8], [2, 0.5, 1.5])  # 38 visits
+    whole = ImageBatchSampler(data, 6 * world, shares=shares, seed=3)
+    ranks = [ImageBatchSampler(data, 6, shares=shares, seed=3, rank=rank, world_size=world) for rank in range(world)]
+    for epoch in range(3):
+        for sampler in (whole, *ranks):
+            sampler.set_epoch(epoch)
+        parts = [list(sampler) for sampler in ranks]
+        assert len({len(batches) for batches in parts}) == 1
+        assert flat(flat([list(round_) for round_ in zip(*parts, strict=True)])) == flat(list(whole))  # type: ignore[arg-type]
+
+
+def test_an_epoch_of_shares_can_be_resumed_in_its_middle() -> None:
+    data, shares = shared([10, 12, 8], [2, 0.5, 1.5])
+    sampler = ImageBatchSampler(data, 5, shares=shares, sentences_per_image=1, seed=2)
+    sampler.set_epoch(4)
+    whole = list(sampler)
+    fresh = ImageBatchSampler(data, 5, shares=shares, sentences_per_image=1, seed=2)
+    fresh.set_epoch(4, start=3)
+    assert list(fresh) == whole[3:] and len(fresh) == len(whole) == 8
+
+
+def test_sentences_of_an_image_stay_together_on_every_visit() -> None:
+    data, shares = shared([12], [2])
+    order = flat(list(ImageBatchSampler(data, 24, shares=shares, seed=5)))
+    assert all(first // 2 == second // 2 for first, second in zip(order[::2], order[1::2], strict=True))
+
+
+def test_shares_of_one_change_nothing() -> None:
+    data, shares = shared([10, 12], [1, 1])
+    plain, weighed = [Counter(flat(list(ImageBatchSampler(data, 5, shares=given, seed=2)))) for given in ([], shares)]
+    assert plain == weighed
+
+
+def test_shares_are_for_training() -> None:
+    data, shares = shared([4], [2])
+    with pytest.raises(ValueError, match="for training"):
+        ImageBatchSampler(data, 2, shares=shares, shuffle=False)
+    with pytest.raises(ValueError, match="0 records cannot be shared among 1 processes"):
+        ImageBatchSampler(data, 2, shares=[(range(4), 0.1)])

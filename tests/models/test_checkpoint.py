@@ -38,6 +38,25 @@ def test_round_trip(folder, model):
     ]  # fmt: skip
 
 
+def test_answers_and_every_head_come_back(tmp_path):
+    answers = ("yes", "no", "größer", "10")
+    tasks = ("rec", "res", "gres", "vqa")
+    model = build_model("n", tasks, vocabulary=VOCABULARY, answers=answers, head={"no_target": True}).eval()
+    save_checkpoint(tmp_path / "c", model, vocabulary=VOCABULARY, preprocess=PREPROCESS, card="")
+    loaded, _, _ = load_checkpoint(tmp_path / "c")
+    assert loaded.config.answers == answers and loaded.config.tasks == tasks
+    images, tokens = torch.rand(1, 3, 64, 64), torch.tensor([[3, 4]])
+    with torch.no_grad():
+        found, expected = loaded(images, tokens), model(images, tokens)
+    assert set(found) == {"rec", "res", "no_target", "answer"}
+    for name, values in expected.items():
+        torch.testing.assert_close(found[name], values)  # weights from a file may be aligned otherwise in memory
+    config = json.loads((tmp_path / "c" / "config.json").read_text())
+    (tmp_path / "c" / "config.json").write_text(json.dumps(config | {"answers": ["yes", "no"]}))
+    with pytest.raises(ValueError, match=r"heads\.answer\.perceptron"):
+        load_checkpoint(tmp_path / "c")
+
+
 def test_large_weights_are_sharded(tmp_path, model):
     save_checkpoint(
         tmp_path / "c", model, vocabulary=VOCABULARY, preprocess=PREPROCESS, card="", max_shard_size="500KB"

@@ -9,14 +9,15 @@ from torch import nn
 from laconvnet import build_model
 from laconvnet.models import compile_look, prepare_for_inference
 
-TASKS = ("rec", "res")
+TASKS = ("rec", "res", "gres", "vqa")
+HEADS = ("rec", "res", "no_target", "answer")
 
 
 @pytest.fixture(scope="module")
 def model():
     """With norms that have seen pictures, so that folding them changes weights."""
     torch.manual_seed(0)
-    model = build_model("n", TASKS, vocabulary=range(50))
+    model = build_model("n", TASKS, vocabulary=range(50), answers=("yes", "no", "red"), head={"no_target": True})
     for _ in range(3):
         model(torch.rand(4, 3, 64, 64), torch.randint(1, 50, (4, 5)))
     for module in model.modules():
@@ -35,8 +36,9 @@ def test_float32_answers_are_the_same(model, inputs):
     prepared = prepare_for_inference(model)
     with torch.no_grad():
         expected, found = model(*inputs), prepared(*inputs)
-    for task in TASKS:
-        torch.testing.assert_close(found[task], expected[task], rtol=1e-4, atol=1e-4)
+    assert set(found) == set(HEADS)
+    for head in HEADS:
+        torch.testing.assert_close(found[head], expected[head], rtol=1e-4, atol=1e-4)
 
 
 def test_no_norm_remains(model):
@@ -52,10 +54,19 @@ def test_half_precision_is_near_and_gives_float32(model, inputs, dtype):
     assert prepared.dtype == dtype and prepared.text.embedding.weight.dtype == torch.float32
     with torch.no_grad():
         expected, found = model(*inputs), prepared(*inputs)
-    for task in TASKS:
-        assert found[task].dtype == torch.float32
-        scale = expected[task].abs().mean()
-        assert (found[task] - expected[task]).abs().mean() < 20 * torch.finfo(dtype).eps * scale
+    for head in HEADS:
+        assert found[head].dtype == torch.float32
+        scale = expected[head].abs().mean()
+        assert (found[head] - expected[head]).abs().mean() < 20 * torch.finfo(dtype).eps * scale
+
+
+def test_layers_that_give_numbers_stay_in_float32(model):
+    prepared = prepare_for_inference(model, dtype=torch.bfloat16)
+    for name in ("no_target", "answer"):
+        assert {p.dtype for p in prepared.heads[name].parameters()} == {torch.float32}
+    kept = {name for name, p in prepared.heads.named_parameters() if p.dtype == torch.float32}
+    assert {name.split(".")[1] for name in kept if name.startswith(("rec", "res"))} == {"box", "objectness", "out"}
+    assert {p.dtype for p in prepared.neck.parameters()} == {torch.bfloat16}
 
 
 def test_preparing_what_is_prepared_changes_nothing(model, inputs):
@@ -69,8 +80,9 @@ def test_what_was_read_before_serves_many_pictures(model):
     images, tokens = torch.rand(3, 3, 64, 64), torch.randint(1, 50, (1, 5))
     with torch.no_grad():
         reading = prepared.read(tokens)
-        together = prepared.look(images, reading)["rec"]
-        torch.testing.assert_close(together, prepared(images, tokens.expand(3, -1))["rec"], rtol=1e-4, atol=1e-4)
+        together, each = prepared.look(images, reading), prepared(images, tokens.expand(3, -1))
+    for head in HEADS:
+        torch.testing.assert_close(together[head], each[head], rtol=1e-4, atol=1e-4)
 
 
 def test_the_way_of_the_pictures_is_one_graph_for_all_numbers_of_pictures_and_words(model):

@@ -8,6 +8,8 @@ from laconvnet.models import PRESETS, ModelConfig
 
 VOCABULARY = range(20)
 TOKENS = torch.tensor([[3, 7, 4], [9, 2, 0]])
+ANSWERS = ("yes", "no", "red")
+ALL = ("rec", "res", "gres", "vqa")
 
 
 @pytest.mark.parametrize("preset", ["n", "t"])
@@ -28,10 +30,100 @@ def test_the_sentence_changes_the_answer_and_padding_does_not():
     assert by_padding < 1e-4 and by_sentence > 0.1
 
 
-@pytest.mark.parametrize("tasks", [("rec",), ("res",), ("rec", "res")])
+@pytest.mark.parametrize(
+    ("tasks", "outputs"),
+    [
+        (("gres",), {"res": (2, 1, 64, 96)}),
+        (("vqa",), {"answer": (2, 3)}),
+        (("vqa", "rec"), {"rec": (2, 5, 2, 3), "answer": (2, 3)}),
+        (
+            ("rec", "res", "gres", "vqa"),
+            {"rec": (2, 5, 2, 3), "res": (2, 1, 64, 96), "no_target": (2,), "answer": (2, 3)},
+        ),
+    ],
+)
+def test_every_task_brings_its_heads(tasks, outputs):
+    head = {"no_target": "no_target" in outputs}
+    answers = ANSWERS if "vqa" in tasks else ()
+    model = build_model("n", tasks, vocabulary=VOCABULARY, head=head, answers=answers).eval()
+    with torch.no_grad():
+        found = model(torch.rand(2, 3, 64, 96), TOKENS)
+    assert {name: tuple(out.shape) for name, out in found.items()} == outputs
+    assert model.config.heads == tuple(outputs) == tuple(model.heads)
+
+
+def test_answers_alone_need_no_neck():
+    model = build_model("n", ("vqa",), vocabulary=VOCABULARY, answers=ANSWERS)
+    assert not model.config.has_neck
+    assert {name.partition(".")[0] for name, _ in model.named_parameters()} == {"text", "backbone", "heads"}
+
+
+@pytest.mark.parametrize(
+    ("preset", "rnn", "millions"),
+    [("s", "lstm", 19.19), ("b", "lstm", 30.82), ("s", "gru", 18.77), ("b", "gru", 30.41)],
+)
+def test_answering_has_the_parameters_of_the_paper(preset, rnn, millions):
+    """19 and 31 million for CLEVR's 28 answers (Tab. 7), without word vectors and what no output reads."""
+    with torch.device("meta"):
+        answers = tuple(str(number) for number in range(28))
+        model = build_model(preset, ("vqa",), vocabulary=VOCABULARY, language={"rnn": rnn}, answers=answers)
+    counted = [
+        p.numel() for name, p in model.named_parameters() if not name.startswith(("text.embedding", "text.pooling"))
+    ]
+    assert sum(counted) / 1e6 == pytest.approx(millions, abs=0.005)
+
+
+def test_widths_of_the_answer_head_can_be_chosen():
+    head = {"answer_dim": 40, "answer_hidden_dim": 24}
+    perceptron = (
+        build_model("n", ("vqa",), vocabulary=VOCABULARY, answers=ANSWERS, head=head).heads["answer"].perceptron
+    )
+    assert (perceptron[0].in_features, perceptron[0].out_features, perceptron[3].out_features) == (40, 24, 3)
+    default = build_model("n", ("vqa",), vocabulary=VOCABULARY, answers=ANSWERS).heads["answer"].perceptron
+    assert (default[0].in_features, default[0].out_features) == (256, 512)
+
+
+def test_one_sentence_for_many_pictures_and_padding_change_no_output():
+    model = build_model("n", ALL, vocabulary=VOCABULARY, answers=ANSWERS, head={"no_target": True}).eval()
+    images, tokens = torch.rand(3, 3, 64, 64), TOKENS[:1]
+    with torch.no_grad():
+        each = model(images, tokens.expand(3, -1))
+        padded = torch.nn.functional.pad(tokens, (0, 4))
+        for one in (model.look(images, model.read(tokens)), model(images, padded.expand(3, -1))):
+            for name, expected in each.items():
+                torch.testing.assert_close(one[name], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_picture_and_sentence_change_the_answer():
+    quiet = {"attention_dropout": 0.0, "kernel_dropout": 0.0}
+    model = build_model(
+        "n",
+        ("gres", "vqa"),
+        vocabulary=VOCABULARY,
+        answers=ANSWERS,
+        backbone=quiet,
+        language={"dropout": 0.0},
+        head={"no_target": True},
+    )
+    one = torch.rand(2, 3, 64, 64)
+    same_picture = model(one[:1].expand(2, -1, -1, -1), TOKENS)
+    same_sentence = model(one, TOKENS[:1].expand(2, -1))
+    for outputs in (same_picture, same_sentence):
+        for name in ("answer", "no_target"):
+            assert (outputs[name][0] - outputs[name][1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("tasks", [("rec",), ("res",), ("rec", "res"), ("vqa",), ("vqa", "gres"), ALL])
 @pytest.mark.parametrize("mask_path", [True, False])
 def test_every_parameter_that_asks_for_a_gradient_gets_one(tasks, mask_path):
-    model = build_model("n", tasks, vocabulary=VOCABULARY, neck={"mask_path": mask_path})
+    model = build_model(
+        "n",
+        tasks,
+        vocabulary=VOCABULARY,
+        neck={"mask_path": mask_path},
+        head={"no_target": "gres" in tasks},
+        answers=ANSWERS if "vqa" in tasks else (),
+    )
     outputs = model(torch.rand(2, 3, 64, 64), TOKENS)
     sum(out.square().mean() for out in outputs.values()).backward()
     without = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
@@ -66,6 +158,28 @@ def test_unknown_and_doubled_heads_are_refused():
         build_model("n", ("boxes",), vocabulary=VOCABULARY)
     with pytest.raises(ValueError, match="name one twice"):
         build_model("n", ("rec", "rec"), vocabulary=VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "overrides", "message"),
+    [
+        (("rec",), {"answers": ANSWERS}, "task vqa needs answers, and no other does; got 3 of them"),
+        (("vqa",), {}, "task vqa needs answers, and no other does; got 0 of them"),
+        (("vqa",), {"answers": ("yes", "no", "yes")}, "answers name one twice"),
+        (("res", "rec"), {"head": {"no_target": True}}, r"head.no_target is for task gres, .* among \['res', 'rec'\]"),
+        (("vqa",), {"answers": ANSWERS, "head": {"answer_dim": 0}}, "head.answer_dim: .*greater than 0"),
+    ],
+)
+def test_tasks_and_settings_must_fit(tasks, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        build_model("n", tasks, vocabulary=VOCABULARY, **overrides)
+
+
+def test_configuration_of_every_task_survives_json():
+    with torch.device("meta"):
+        model = build_model("n", ALL, vocabulary=VOCABULARY, answers=ANSWERS, head={"no_target": True})
+    restored = ModelConfig.model_validate_json(model.config.model_dump_json())
+    assert restored == model.config and restored.answers == ANSWERS
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -12,7 +12,14 @@ import brute_force
 import numpy as np
 import pytest
 
-from laconvnet.scenes.clevr import program_from_json, program_json, questions_json, refexps_json, scenes_json
+from laconvnet.scenes.clevr import (
+    program_from_json,
+    program_json,
+    questions_json,
+    refexps_json,
+    scenes_json,
+    seen_json,
+)
 from laconvnet.scenes.expressions import KINDS, refer
 from laconvnet.scenes.programs import ProgramError, answer, parse_program
 from laconvnet.scenes.questions import FAMILIES, ask
@@ -157,9 +164,22 @@ def test_what_is_written_is_plain_json() -> None:
         assert data["info"] == {"split": "val", "version": "1.0", "license": "CC0-1.0"}
 
 
+def test_masks_and_boxes_are_those_of_clevr_ref() -> None:
+    instances = np.array([[0, 0, -1, 3], [-1, 0, 2, 2], [-1, -1, -1, 2]], np.int16)  # 3 is clutter, 1 is not seen
+    seen = seen_json(instances, 3)
+    assert seen["obj_mask"] == {"1": "0,2,3,1,6", "2": "12", "3": "6,2,3,1"}
+    assert seen["obj_bbox"] == {"1": [0, 0, 2, 2], "2": [0, 0, 0, 0], "3": [2, 1, 2, 2]}
+    assert json.loads(json.dumps(seen)) == seen
+    sizes = {"width": 4, "height": 3}
+    scene = scenes_json([SCENE], "val", image_names=["a.png"], seen=[seen], **sizes)["scenes"][0]
+    assert scene == exported(SCENE, **sizes) | seen and "obj_mask" not in exported(SCENE)
+
+
 def test_each_scene_needs_a_picture() -> None:
-    with pytest.raises(ValueError, match="each of 1 scenes, got 2"):
+    with pytest.raises(ValueError, match="image_names must have one entry for each of 1 scenes, got 2"):
         scenes_json([SCENE], "val", image_names=["a.png", "b.png"], width=480, height=320)
+    with pytest.raises(ValueError, match="seen must have one entry for each of 1 scenes, got 0"):
+        scenes_json([SCENE], "val", image_names=["a.png"], width=480, height=320, seen=[])
     for write in (questions_json, refexps_json):
         with pytest.raises(ValueError, match="each of 2 scenes with sentences, got 0"):
             write([[], []], "val", image_names=[])

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 from tqdm import tqdm
@@ -20,10 +20,17 @@ from laconvnet.data.loader import start_worker, worker_context
 from laconvnet.data.schema import DatasetInfo, Record
 from laconvnet.data.writer import DatasetWriter
 from laconvnet.scenes import SceneSample, SceneSource, picture_size
-from laconvnet.scenes.clevr import questions_json, refexps_json, scenes_json
+from laconvnet.scenes.clevr import questions_json, refexps_json, scenes_json, seen_json
 
 _PER_JOB = 8  # scenes that a process draws at a time
-_Result = tuple[list[SceneSample], list[Record]]
+
+
+class _Drawn(NamedTuple):
+    """A scene, its records, and what `seen_json` says of its pixels, or nothing where that is not asked for."""
+
+    sample: SceneSample
+    records: list[Record]
+    seen: dict[str, Any]
 
 
 def scene_info(source: SceneSource) -> DatasetInfo:
@@ -38,20 +45,23 @@ def scene_info(source: SceneSource) -> DatasetInfo:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """Draws scenes of one split into a folder, and returns them with their records."""
+    """Draws scenes of one split into a folder."""
 
     source: SceneSource
     split: str
     size: int | tuple[int, int]
     images: Path
+    clevr: bool
 
-    def __call__(self, numbers: Sequence[int]) -> tuple[list[SceneSample], list[Record]]:
+    def __call__(self, numbers: Sequence[int]) -> list[_Drawn]:
         samples = [self.source.sample(self.split, number) for number in numbers]
-        records = []
-        for scene in draw_scenes(samples, self.split, numbers, self.size):
+        drawn = []
+        for sample, scene in zip(samples, draw_scenes(samples, self.split, numbers, self.size), strict=True):
             Image.fromarray(scene.image).save(self.images / f"{scene.name}.png", compress_level=1)
-            records += [scene.record(number, with_masks=True) for number in range(len(scene.sentences))]
-        return samples, records
+            records = [scene.record(number, with_masks=True) for number in range(len(scene.sentences))]
+            seen = seen_json(scene.instances, len(sample.scene.objects)) if self.clevr else {}
+            drawn.append(_Drawn(sample, records, seen))
+        return drawn
 
 
 def generate(
@@ -72,7 +82,8 @@ def generate(
         scenes: number of scenes of each split, at least 1.
         size: side of a picture or (width, height), pixels.
         workers: processes that draw; 0 draws in this one. What is written does not depend on it.
-        clevr: also write the scenes, questions and expressions in CLEVR's JSON format, into `clevr/`.
+        clevr: also write the scenes, questions and expressions in CLEVR's JSON format, into `clevr/`, with masks and
+            boxes as CLEVR-Ref+ has them.
         progress: whether to show a progress bar.
 
     Returns:
@@ -97,21 +108,21 @@ def generate(
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     with DatasetWriter(out, scene_info(source)) as writer:
         for split, count in scenes.items():
-            job = _Job(source, split, (width, height), writer.aside / "images")
+            job = _Job(source, split, (width, height), writer.aside / "images", clevr)
             pieces = [range(first, min(first + _PER_JOB, count)) for first in range(0, count, _PER_JOB)]
-            samples: list[SceneSample] = []
+            kept: list[_Drawn] = []
             with (
                 _results(job, pieces, workers) as results,
                 tqdm(desc=split, total=count, unit="scene", disable=not progress) as bar,
             ):
-                counts[split] = writer.write_split(split, _records(results, bar, samples if clevr else None))
+                counts[split] = writer.write_split(split, _records(results, bar, kept if clevr else None))
             if clevr:
-                _write_clevr(writer.aside / "clevr", split, samples, width, height)
+                _write_clevr(writer.aside / "clevr", split, kept, width, height)
     return counts
 
 
 @contextmanager
-def _results(job: _Job, pieces: Sequence[Sequence[int]], workers: int) -> Iterator[Iterable[_Result]]:
+def _results(job: _Job, pieces: Sequence[Sequence[int]], workers: int) -> Iterator[Iterable[list[_Drawn]]]:
     """The results of a job for all pieces, in order."""
     if workers == 0:
         yield map(job, pieces)
@@ -123,23 +134,23 @@ def _results(job: _Job, pieces: Sequence[Sequence[int]], workers: int) -> Iterat
         pool.shutdown(cancel_futures=True)
 
 
-def _records(results: Iterable[_Result], bar: tqdm[Any], keep: list[SceneSample] | None) -> Iterator[Record]:
-    """The records, one after the other; the samples behind them are kept where there is a list for them."""
-    for samples, records in results:
-        yield from records
-        bar.update(len(samples))
+def _records(results: Iterable[list[_Drawn]], bar: tqdm[Any], keep: list[_Drawn] | None) -> Iterator[Record]:
+    """The records, one after the other; the scenes behind them are kept where there is a list for them."""
+    for drawn in results:
+        yield from chain.from_iterable(scene.records for scene in drawn)
+        bar.update(len(drawn))
         if keep is not None:
-            keep += samples
+            keep += [scene._replace(records=[]) for scene in drawn]
 
 
-def _write_clevr(folder: Path, split: str, samples: Sequence[SceneSample], width: int, height: int) -> None:
+def _write_clevr(folder: Path, split: str, drawn: Sequence[_Drawn], width: int, height: int) -> None:
     """Writes a split as `CLEVR_<split>_scenes.json` and, where there are any, `_questions.json` and `_refexps.json`."""
     folder.mkdir(exist_ok=True)
-    names = [f"{scene_name(split, number)}.png" for number in range(len(samples))]
-    sentences = [sample.sentences for sample in samples]
-    scenes = [sample.scene for sample in samples]
+    names = [f"{scene_name(split, number)}.png" for number in range(len(drawn))]
+    sentences = [each.sample.sentences for each in drawn]
+    scenes, seen = [each.sample.scene for each in drawn], [each.seen for each in drawn]
     files = {
-        "scenes": scenes_json(scenes, split, image_names=names, width=width, height=height),
+        "scenes": scenes_json(scenes, split, image_names=names, width=width, height=height, seen=seen),
         "questions": questions_json(sentences, split, image_names=names),
         "refexps": refexps_json(sentences, split, image_names=names),
     }

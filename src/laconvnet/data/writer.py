@@ -108,7 +108,7 @@ class DatasetWriter:
             raise ValueError(f"two pictures are named {source.name}: {first} and {source}")
         if target.exists():
             return name
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if self.link == "copy":
             replace_file(target, lambda path: shutil.copyfile(source, path), sync=False)
         elif self.link == "symlink":

@@ -1,9 +1,9 @@
 """Scenes and their sentences in the JSON layout of CLEVR v1.0, so that tools made for CLEVR read them.
 
-Three things go beyond CLEVR: a scene whose visibility is known has the key `visible`, a question or expression has its
-family's or kind's name as `group`, and programs may hold the functions `filter_visible` and `filter_ordinal`, written
-like any other filter with one value, such as `"fully"` and `"left 2"`. Clutter and textures, which no sentence names,
-are left out.
+Four things go beyond CLEVR: a scene whose visibility is known has the key `visible`, one whose pixels are known has
+`obj_mask` and `obj_bbox`, as in CLEVR-Ref+; a question or expression has its family's or kind's name as `group`, and
+programs may hold the functions `filter_visible` and `filter_ordinal`, written like any other filter with one value,
+such as `"fully"` and `"left 2"`. Clutter and textures, which no sentence names, are left out.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from laconvnet.scenes.expressions import KINDS
@@ -27,7 +29,13 @@ LICENSE: Final = "CC0-1.0"
 
 
 def scenes_json(
-    scenes: Sequence[Scene], split: str, *, image_names: Sequence[str], width: int, height: int
+    scenes: Sequence[Scene],
+    split: str,
+    *,
+    image_names: Sequence[str],
+    width: int,
+    height: int,
+    seen: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Returns what CLEVR writes into `CLEVR_<split>_scenes.json`.
 
@@ -37,6 +45,7 @@ def scenes_json(
         image_names: the file name of each scene's picture.
         width: of the pictures, pixels.
         height: of the pictures, pixels.
+        seen: what `seen_json` says of each scene, None to leave it out.
 
     Returns:
         A JSON-ready mapping with the keys `info` and `scenes`. `3d_coords` are those of an object's centre in world
@@ -45,9 +54,12 @@ def scenes_json(
         direction from object i.
 
     Raises:
-        ValueError: if there is not one name for each scene.
+        ValueError: if there is not one name, or not one entry of `seen`, for each scene.
     """
-    _check_lengths(image_names, scenes, "scenes")
+    _check_lengths("image_names", image_names, scenes, "scenes")
+    if seen is None:
+        seen = [{}] * len(scenes)
+    _check_lengths("seen", seen, scenes, "scenes")
     return {
         "info": _info(split),
         "scenes": [
@@ -64,9 +76,42 @@ def scenes_json(
                 | {"above": [0.0, 0.0, 1.0], "below": [0.0, 0.0, -1.0]},
             }
             | ({"visible": list(scene.visible)} if scene.visible else {})
-            for index, (scene, name) in enumerate(zip(scenes, image_names, strict=True))
+            | dict(pixels)
+            for index, (scene, name, pixels) in enumerate(zip(scenes, image_names, seen, strict=True))
         ],
     }
+
+
+def seen_json(instances: npt.NDArray[np.integer[Any]], objects: int) -> dict[str, dict[str, Any]]:
+    """Returns where a scene's objects are seen, as CLEVR-Ref+ writes it into its scenes.
+
+    Args:
+        instances: (H, W), the number of the object that each pixel shows, from 0; others are passed over.
+        objects: how many there are.
+
+    Returns:
+        `obj_mask`, by an object's number from 1 the lengths of its mask's runs row by row, outside first, with commas
+        between; and `obj_bbox`, the box [x, y, width, height] around that mask in pixels, of no area for an object that
+        is not seen. In CLEVR-Ref+ itself boxes are of whole objects, here of what is seen of them.
+    """
+    masks = {str(number + 1): instances == number for number in range(objects)}
+    return {
+        "obj_mask": {number: _row_runs(mask) for number, mask in masks.items()},
+        "obj_bbox": {number: _extent(mask) for number, mask in masks.items()},
+    }
+
+
+def _row_runs(mask: npt.NDArray[np.bool_]) -> str:
+    edges = np.flatnonzero(np.diff(mask.ravel().astype(np.int8), prepend=0, append=2))
+    return ",".join(map(str, np.diff(edges, prepend=0)))
+
+
+def _extent(mask: npt.NDArray[np.bool_]) -> list[int]:
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return [0, 0, 0, 0]
+    left, top = int(columns.min()), int(rows.min())
+    return [left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top]
 
 
 def questions_json(
@@ -167,7 +212,7 @@ def _with_places(
     sentences: Sequence[Sequence[Sentence]], split: str, image_names: Sequence[str]
 ) -> Iterator[tuple[Sentence, dict[str, Any]]]:
     """Every sentence, with the fields that questions and expressions have in common."""
-    _check_lengths(image_names, sentences, "scenes with sentences")
+    _check_lengths("image_names", image_names, sentences, "scenes with sentences")
     for index, (said, name) in enumerate(zip(sentences, image_names, strict=True)):
         for sentence in said:
             yield (
@@ -202,6 +247,6 @@ def _objects(scene: Scene, width: int, height: int) -> list[dict[str, Any]]:
     ]
 
 
-def _check_lengths(image_names: Sequence[str], rows: Sequence[object], what: str) -> None:
-    if len(image_names) != len(rows):
-        raise ValueError(f"image_names must have one name for each of {len(rows)} {what}, got {len(image_names)}")
+def _check_lengths(name: str, given: Sequence[object], rows: Sequence[object], what: str) -> None:
+    if len(given) != len(rows):
+        raise ValueError(f"{name} must have one entry for each of {len(rows)} {what}, got {len(given)}")

@@ -237,9 +237,19 @@ WORLDS: Final[dict[str, World]] = {
     "cogent_a": World(condition="A"),
     "cogent_b": World(condition="B"),
     "near": World(objects=(3, 4), field=1.5, zoom=2.2, aspect=1.0),
+    "simple": World(
+        objects=(3, 4),
+        sizes=("large",),
+        colors=("red", "green", "blue", "yellow"),
+        materials=("rubber",),
+        field=1.5,
+        zoom=2.2,
+        aspect=1.0,
+    ),
     "hard": World(shapes=SHAPES, colors=tuple(COLORS), textures=TEXTURES, clutter=12),
 }
-"""Worlds by name: CLEVR's, the two conditions of CLEVR-CoGenT, and one of all shapes, colours and patterns."""
+"""Worlds by name: CLEVR's, the two conditions of CLEVR-CoGenT, a few objects seen from near, the same with four colours
+and three shapes only, and one of all shapes, colours and patterns."""
 
 
 def _jitter(rng: np.random.Generator, center: Vector, amount: float) -> Vector:

@@ -258,6 +258,10 @@ class TrainConfig(Section):
         description="What is learned, rec, res, gres or vqa, each with its options and its weight beside the others.",
     )
     data: DataConfig = Field(description="Pictures and sentences.")
+    initial: Path | None = Field(
+        default=None,
+        description="Checkpoint folder whose weights training starts from; heads and words that it lacks start anew.",
+    )
     vectors: Path | None = Field(
         default=None,
         description="GloVe text file that initialises the word embedding; null takes the shipped table.",

@@ -102,7 +102,7 @@ def _folders(
         if name == "val":
             dataset.records = dataset.records[: data.val_limit]
         parts.append(dataset)
-    return parts[0] if len(parts) == 1 else MixedDataset(parts, [source.weight for source in sources])
+    return parts[0] if data.sources is None else MixedDataset(parts, [source.weight for source in sources])
 
 
 def _cache(scenes: ScenesConfig, name: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from laconvnet.tasks import Task, build_tasks
 from laconvnet.training.card import model_card
 from laconvnet.training.config import TrainConfig
 from laconvnet.training.datasets import dataset_info, eval_dataset, list_answers, list_words, load, train_dataset
+from laconvnet.training.initial import start_from
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,11 @@ class Parts:
 def build_parts(
     config: TrainConfig, vocabulary: Vocabulary | None = None, *, rank: int = 0, world_size: int = 1
 ) -> Parts:
-    """Build what a run works on.
+    """Build what a run works on, and say on stderr what `initial` gave to it.
 
     Args:
         config: the run's settings.
-        vocabulary: words of a run that is resumed; None lists those of the training split.
+        vocabulary: words of a run that is resumed and brings its weights; None lists those of the training split.
         rank: number of this process.
         world_size: number of processes.
 
@@ -58,6 +60,7 @@ def build_parts(
     answers = list_answers(config)
     task = build_tasks(config.tasks, answers=answers)
     train_data, eval_data = train_dataset(config, task), eval_dataset(config, task)
+    is_resumed = vocabulary is not None
     if vocabulary is None:
         vocabulary = list_words(config, train_data)
     model = build_model(
@@ -71,6 +74,10 @@ def build_parts(
         standardize=config.standardize_vectors,
         freeze=config.freeze_embedding,
     )
+    if config.initial is not None and not is_resumed:
+        start = start_from(config.initial, model, vocabulary)
+        if rank == 0:
+            print(start, file=sys.stderr)
 
     data = config.data
     encode = partial(vocabulary.encode, max_length=config.words_kept)

@@ -76,6 +76,20 @@ def test_items_of_several_datasets(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_datasets_may_share_names_of_pictures(tmp_path: Path) -> None:
+    rows = [item("123.jpg", data_source="vg", url="VG_100K/123.jpg"), item("123.jpg", data_source="saiaprtc12")]
+    pictures = ("vg/VG_100K/123.jpg", "saiaprtc12/123.jpg")
+    tree = write_tree(tmp_path / "raw", {"train": rows, "val": rows[:1]}, pictures, "merge.json")
+    Image.new("RGB", (8, 6), "red").save(tree / "images" / pictures[1])
+    conversion = convert(READERS["authors"](tree, None), tmp_path / "out", progress=False)
+    records = read_records(tmp_path / "out" / "train.jsonl")
+    assert {r.image for r in records} == {"images/vg/123.jpg", "images/saiaprtc12/123.jpg"}
+    for record in records:
+        (raw,) = [path for path in pictures if path.startswith(str(record.group))]
+        assert (tmp_path / "out" / record.image).read_bytes() == (tree / "images" / raw).read_bytes()
+    assert conversion.images == {"train": 2, "val": 1}
+
+
 def test_pictures_elsewhere(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "raw", {"val": [item(5)]}, ("refclef/5.jpg",), "anns/refclef.json")
     (tree / "images").rename(tmp_path / "photographs")

@@ -59,6 +59,16 @@ def test_a_dataset_with_its_counts(reader: Reader, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_folder_of_a_picture_lies_below_that_of_its_split(reader: Reader, tmp_path: Path) -> None:
+    entry = Entry(tmp_path / "raw" / "val" / "a.png", Record("0", "-", 4, 3, "what?", answer="yes"), "far/away")
+    for folder_per_split, image in ((True, "images/val/far/away/a.png"), (False, "images/far/away/a.png")):
+        source = Source(reader.folder, INFO, {"val": lambda _: iter([entry])}, folder_per_split=folder_per_split)
+        out = tmp_path / str(folder_per_split)
+        convert(source, out, progress=False)
+        (record,) = read_records(out / "val.jsonl")
+        assert record.image == image and (out / image).is_file()
+
+
 def test_what_was_interrupted_goes_on(reader: Reader, tmp_path: Path) -> None:
     reader.error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):

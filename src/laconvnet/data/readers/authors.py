@@ -26,7 +26,8 @@ def open_authors(folder: Path, pictures: Path | None = None) -> Source:
     An item is an object: `bbox` [x, y, width, height] in pixels, `refs` its sentences, `mask_id` the name of its mask,
     `cat_id` its category, which is not used. `iid` names its picture: a number is one of COCO
     ("COCO_train2014_<12 digits>.jpg") or else "<iid>.jpg", a text is a file's name. Items of several datasets have a
-    `data_source`, the folder below images/; those of Visual Genome a `url`, the path below it.
+    `data_source`, the folder below images/, here and in what is written, so that datasets may share names; those of
+    Visual Genome a `url`, the path below it.
 
     One record per sentence: `id` is "<item>_<sentence>", counted from 0, and `group` the data source. A mask is a
     uint8 array (height, width) that is not 0 in the object.
@@ -101,7 +102,7 @@ class _Items:
                     masks=None if mask is None else (mask,),
                     group=row.get("data_source"),
                 )
-                yield Entry(picture, record)
+                yield Entry(picture, record, row.get("data_source") or "")
 
     def _placed(self, split: str, rows: list[dict[str, Any]]) -> Iterator[tuple[int, str, dict[str, Any]]]:
         return ((number, f"{self.path}: {split}[{number}]", row) for number, row in enumerate(rows))

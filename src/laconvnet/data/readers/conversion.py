@@ -22,10 +22,14 @@ Skipped = Counter[str]
 
 
 class Entry(NamedTuple):
-    """A record and the picture of the raw download that it speaks of; `record.image` is filled in later."""
+    """A record and the picture of the raw download that it speaks of; `record.image` is filled in later.
+
+    `folder` is the part of images/ to put the picture in, below that of the split if there is one.
+    """
 
     picture: Path
     record: Record
+    folder: str = ""
 
 
 ReadSplit = Callable[[Skipped], Iterator[Entry]]
@@ -128,8 +132,8 @@ def convert(source: Source, out: str | os.PathLike[str], *, link: Link = "copy",
 
 
 def _bring_pictures(entries: Iterable[Entry], writer: DatasetWriter, folder: str, used: set[str]) -> Iterator[Record]:
-    for picture, record in entries:
-        name = writer.add_image(picture, folder)
+    for picture, record, below in entries:
+        name = writer.add_image(picture, "/".join(filter(None, (folder, below))))
         used.add(name)
         yield replace(record, image=name)
 

@@ -1,0 +1,115 @@
+"""Starting from weights that were learned before: what fits is taken over, the rest starts anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from laconvnet.language import Vocabulary
+from laconvnet.models import LaConvNet, ModelConfig, load_checkpoint
+
+_WORDS = "text.embedding.weight"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a network starts from.
+
+    Attributes:
+        folder: the checkpoint folder.
+        taken: the parts that have its weights: "text", "backbone", "neck", "mask_path", "heads.<name>".
+        anew: the other parts.
+        words: how many listed words have its vectors.
+        new_words: how many have not.
+    """
+
+    folder: Path
+    taken: tuple[str, ...]
+    anew: tuple[str, ...]
+    words: int
+    new_words: int
+
+    def __str__(self) -> str:
+        return (
+            f"start from {self.folder}: {', '.join(self.taken)} and {self.words} words are taken over, "
+            f"{', '.join([*self.anew, ''])}{self.new_words} words start anew"
+        )
+
+
+def start_from(folder: Path, model: LaConvNet, vocabulary: Vocabulary) -> Start:
+    """Give a network the weights of a checkpoint folder, as far as it has them.
+
+    Text encoder and backbone have to be built alike, dropout apart. Neck and heads are taken over each as a whole, if
+    theirs have the same shapes, and the answer head only if it gives the same answers. Word vectors go by the word, and
+    those of the buckets for other words by the bucket, if there are as many. What it lacks stays as it is, so new words
+    fit known ones if both runs made their vectors alike (`vectors`, `standardize_vectors`).
+
+    Args:
+        folder: as `save_checkpoint` wrote it.
+        model: the network; changed in place.
+        vocabulary: the words its ids stand for.
+
+    Returns:
+        What was taken over.
+
+    Raises:
+        FileNotFoundError: the folder or one of its files is missing.
+        ValueError: a file is broken, or text encoder or backbone are built differently; names the setting.
+    """
+    learned, known, _ = load_checkpoint(folder)
+    _check_alike(folder, learned.config, model.config)
+    theirs, ours = _parts(learned), _parts(model)
+    fitting = {name for name, tensors in ours.items() if name in theirs and _shapes(tensors) == _shapes(theirs[name])}
+    if learned.config.answers != model.config.answers:
+        fitting.discard("heads.answer")
+    with torch.no_grad():
+        for name in fitting:
+            for key, tensor in ours[name].items():
+                tensor.copy_(theirs[name][key])
+    words = _take_words(model.text.embedding, vocabulary, learned.text.embedding.weight, known)
+    return Start(
+        folder,
+        taken=tuple(name for name in ours if name in fitting),
+        anew=tuple(name for name in ours if name not in fitting),
+        words=words,
+        new_words=len(vocabulary.words) - words,
+    )
+
+
+def _check_alike(folder: Path, learned: ModelConfig, new: ModelConfig) -> None:
+    """Refuse weights of a text encoder or a backbone that does something else."""
+    for section in ("backbone", "language"):
+        theirs, ours = getattr(learned, section).model_dump(), getattr(new, section).model_dump()
+        for name, value in ours.items():
+            if not name.endswith("dropout") and theirs[name] != value:
+                raise ValueError(
+                    f"initial {folder}: model.{section}.{name} is {theirs[name]!r} there (preset {learned.preset}) and "
+                    f"{value!r} here (preset {new.preset}); the weights fit only if both are the same"
+                )
+
+
+def _parts(model: LaConvNet) -> dict[str, dict[str, Tensor]]:
+    """Weights and buffers by part, word vectors left out."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in model.state_dict().items():
+        if key != _WORDS:
+            first, second, *_ = key.split(".")
+            parts.setdefault(f"heads.{second}" if first == "heads" else first, {})[key] = tensor
+    return parts
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: tensor.shape for key, tensor in tensors.items()}
+
+
+def _take_words(embedding: nn.Embedding, vocabulary: Vocabulary, learned: Tensor, known: Vocabulary) -> int:
+    """Take over the rows of known words, and tell how many; those of unknown ones stay."""
+    shared = [word for word in vocabulary.words if word in known]
+    buckets = range(1, 1 + known.num_buckets) if vocabulary.num_buckets == known.num_buckets else ()
+    with torch.no_grad():
+        own, their = [*map(vocabulary.id, shared), *buckets], [*map(known.id, shared), *buckets]
+        embedding.weight[own] = learned[their]
+    return len(shared)
