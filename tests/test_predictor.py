@@ -1,5 +1,7 @@
 """From pictures and sentences to answers: any picture, any sentence, or a clear error."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -158,3 +160,93 @@ def test_drawing_shows_every_answer():
     alone, both = draw(image, answers[:1]), draw(image, answers)
     assert alone.height > 300 and both.size == (400, 300)
     assert not np.array_equal(np.asarray(both), image)
+
+
+FOUR = ("rec", "res", "gres", "vqa")
+ANSWERS = ("yes", "no", "two")
+
+
+def all_tasks(tasks=FOUR, *, no_target=True, **options):
+    network = build_model("n", tasks, vocabulary=VOCABULARY, answers=ANSWERS, head={"no_target": no_target})
+    return Predictor(network, VOCABULARY, Preprocess(size=64, resize="letterbox", max_length=6), **options)
+
+
+def replace_outputs(monkeypatch, answer, **changes):
+    """Make a predictor see other outputs of its network: a number fills the whole output of that head."""
+    look = answer._look
+
+    def changed(images, reading):
+        outputs = look(images, reading)
+        return outputs | {head: torch.full_like(outputs[head], value) for head, value in changes.items()}
+
+    monkeypatch.setattr(answer, "_look", changed)
+
+
+def test_four_tasks_are_answered_at_once(monkeypatch):
+    answer = all_tasks(batch_size=2)
+    replace_outputs(monkeypatch, answer, no_target=-1.0, res=1.0)
+    pictures = [picture(50, 40), picture(300, 20), picture(64, 64)]
+    for one, image in zip(answer(pictures, ["red", "left", "a dog"]), pictures, strict=True):
+        height, width = image.shape[:2]
+        x0, y0, x1, y1 = one.box
+        assert 0 <= x0 <= x1 <= width and 0 <= y0 <= y1 <= height and 0 <= one.score <= 1
+        assert one.mask.shape == (height, width) and one.mask.dtype == bool and one.mask.all()
+        assert one.no_target is False
+        names, shares = zip(*one.answers, strict=True)
+        assert set(names) == set(ANSWERS) and one.answer == names[0]
+        assert list(shares) == sorted(shares, reverse=True) and sum(shares) == pytest.approx(1, abs=1e-5)
+        values = json.loads(json.dumps(one.to_json()))
+        assert list(values) == ["text", "box", "score", "mask_pixels", "no_target", "answers", "unknown_words"]
+        assert values["mask_pixels"] == height * width and values["no_target"] is False
+        assert list(values["answers"]) == list(names)
+        said = str(one)
+        assert "box (" in said and f"mask of {height * width} pixels" in said and f"answer '{names[0]}' (" in said
+        assert "nothing in the picture is meant" not in said
+
+
+def test_where_nothing_is_meant_the_mask_is_empty(monkeypatch):
+    answer = all_tasks()
+    replace_outputs(monkeypatch, answer, no_target=1.0, res=1.0)
+    (one,) = answer(picture(50, 40), "red")
+    assert one.no_target is True and one.mask.shape == (40, 50) and not one.mask.any()
+    assert one.to_json()["no_target"] is True and one.to_json()["mask_pixels"] == 0
+    assert "nothing in the picture is meant" in str(one)
+
+
+@pytest.mark.parametrize(("pixels", "expected"), [(0, True), (49, True), (50, False), (64, False)])
+def test_without_the_classifier_a_small_mask_says_that_nothing_is_meant(monkeypatch, pixels, expected):
+    answer = all_tasks(("gres", "vqa"), no_target=False)
+    look = answer._look
+
+    def few(images, reading):
+        outputs = look(images, reading)
+        logits = torch.full_like(outputs["res"], -1.0)
+        logits.flatten(1)[:, :pixels] = 1.0
+        return outputs | {"res": logits}
+
+    monkeypatch.setattr(answer, "_look", few)
+    (one,) = answer(picture(64, 64), "red")
+    assert one.no_target is expected and int(one.mask.sum()) == (0 if expected else pixels)
+
+
+def test_a_network_without_gres_never_says_that_nothing_is_meant(monkeypatch):
+    answer = all_tasks(("rec", "res", "vqa"), no_target=False)
+    replace_outputs(monkeypatch, answer, res=-1.0)
+    (one,) = answer(picture(50, 40), "red")
+    assert one.no_target is None and not one.mask.any() and "no_target" not in one.to_json()
+
+
+def test_answers_are_written_below_the_picture():
+    image = picture(400, 300)
+    answers = all_tasks(("vqa",), no_target=False)(image, ["red", "the circle", "left"])
+    assert all(one.box is None and one.mask is None and one.no_target is None for one in answers)
+    assert set(answers[0].to_json()) == {"text", "answers", "unknown_words"}
+    one, three = draw(image, answers[:1]), draw(image, answers)
+    assert one.width == three.width == 400 and 300 < one.height < three.height
+    assert np.array_equal(np.asarray(three)[:300], image)
+
+
+def test_drawing_four_tasks_shows_boxes_masks_and_captions():
+    image = picture(400, 300)
+    drawn = draw(image, all_tasks()(image, ["red", "the circle"]))
+    assert drawn.width == 400 and drawn.height > 300

@@ -7,7 +7,7 @@ import pytest
 from laconvnet.data import generate
 from laconvnet.language import Vocabulary
 from laconvnet.models import Preprocess, build_model, save_checkpoint
-from laconvnet.scenes import WORLDS, SceneSource
+from laconvnet.scenes import WORLDS, SceneSource, answers
 from laconvnet.scoring import score_checkpoint
 
 
@@ -48,3 +48,65 @@ def test_shuffled_sentences_are_said_so(folders):
 def test_a_head_the_checkpoint_lacks_is_refused(folders):
     with pytest.raises(ValueError, match="learned rec, not 'res'"):
         score_checkpoint(folders / "model", folders / "world", "val", task="res")
+
+
+FOLDERS = {"rec": {"rec": 2}, "gres": {"gres": 2}, "vqa": {"vqa": 3}}
+BASELINES = {
+    "rec": {"whole image", "best constant box", "best constant box per last word"},
+    "res": {"whole image", "best constant mask"},
+    "gres": {"whole image", "best constant mask", "no target"},
+    "vqa": {"most frequent answer", "most frequent answer per first two words", "words alone (linear)"},
+}
+SAID = {"rec": {"box"}, "res": {"mask"}, "gres": {"mask", "no_target"}, "vqa": {"answer", "answer_score"}}
+MAIN = {"rec": "accuracy@0.5", "res": "mean_iou", "gres": "gIoU", "vqa": "accuracy"}
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory):
+    """A folder for each sort of sentences, and a network of every task."""
+    root = tmp_path_factory.mktemp("four")
+    for name, sentences in FOLDERS.items():
+        generate(root / name, SceneSource(world=WORLDS["near"], sentences=sentences), {"train": 10, "val": 4}, size=64)
+    vocabulary = Vocabulary(["red", "the", "is"], num_buckets=4)
+    known = answers(WORLDS["near"].values)
+    model = build_model("n", tuple(MAIN), vocabulary=vocabulary, answers=known, head={"no_target": True})
+    preprocess = Preprocess(size=64, resize="letterbox", max_length=None)
+    save_checkpoint(root / "model", model, vocabulary=vocabulary, preprocess=preprocess, card="")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("folder", "asked", "expected"),
+    [("rec", None, "rec"), ("rec", "res", "res"), ("gres", None, "gres"), ("vqa", None, "vqa")],
+)
+def test_each_task_is_scored_beside_its_blind_baselines(four, folder, asked, expected):
+    path = four / f"{folder}-{asked}.jsonl"
+    result = score_checkpoint(
+        four / "model", four / folder, task=asked, save_predictions=path, blind_split="train", batch_size=5
+    )
+    records = [json.loads(line) for line in (four / folder / "val.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert result["task"] == expected and result["n"] == len(records) == 4 * sum(FOLDERS[folder].values())
+    assert 0 <= result["metrics"][MAIN[expected]] <= 1
+    assert set(result["blind"]) == BASELINES[expected]
+    assert all(0 <= scores[MAIN[expected]] <= 1 for scores in result["blind"].values())
+    assert [(line["id"], line["text"]) for line in lines] == [(record["id"], record["text"]) for record in records]
+    assert all(set(line) == {"id", "text"} | SAID[expected] for line in lines)
+    if "mask" in SAID[expected]:
+        assert all(line["mask"]["size"] == [64, 64] for line in lines)
+    if expected == "gres":
+        assert all(isinstance(line["no_target"], bool) for line in lines)
+    if expected == "vqa":
+        right = [line["answer"] == record["answer"] for line, record in zip(lines, records, strict=True)]
+        assert result["metrics"]["accuracy"] == pytest.approx(sum(right) / len(right))
+
+
+@pytest.mark.parametrize(("folder", "task"), [("rec", "res"), ("gres", "gres")])
+def test_masks_get_their_size_by_either_rule(four, folder, task):
+    scores = [
+        score_checkpoint(four / "model", four / folder, task=task, mask_rule=rule)["metrics"]
+        for rule in ("interpolate", "dilate")
+    ]
+    assert scores[0].keys() == scores[1].keys()
+    with pytest.raises(ValueError, match=r"mask_rule must be one of .*'dilate'.*, got 'grow'"):
+        score_checkpoint(four / "model", four / folder, task=task, mask_rule="grow")

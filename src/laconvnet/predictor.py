@@ -273,7 +273,7 @@ def draw(picture: Picture, predictions: Sequence[Prediction]) -> Image.Image:
     boxed = [prediction for prediction in predictions if prediction.box is not None]
     alone = len(predictions) == 1
     captions = [
-        f"{prediction.text} \N{EM DASH} {prediction.answer}" if prediction.answer is not None else prediction.text
+        f"{prediction.text}\nanswer: {prediction.answer}" if prediction.answer is not None else prediction.text
         for prediction in predictions
         if alone or prediction.answer is not None or prediction.box is None
     ]

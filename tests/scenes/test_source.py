@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from laconvnet.scenes import FAMILIES, KINDS, VERSION, SceneSource, World
+from laconvnet.scenes.programs import Program, count_hops
 
 SCRIPT = "from laconvnet.scenes import SceneSource; print(SceneSource(seed=4).sample('train', 77))"
 
@@ -91,3 +92,31 @@ def test_the_version_changes_when_samples_do() -> None:
     source = SceneSource(seed=4, sentences={"rec": 2, "gres": 2, "vqa": 2})
     texts = [str(source.sample("train", number)) for number in range(8)]
     assert (VERSION, zlib.crc32("".join(texts).encode())) == (1, 775507975)
+
+
+def chains(program: Program) -> tuple[Program, ...]:
+    """What a question is about: two descriptions where it compares, else one."""
+    return program.inputs if len(program.inputs) == 2 else (program,)
+
+
+@pytest.mark.parametrize("max_hops", [0, 1, 2])
+def test_descriptions_of_questions_follow_few_enough_relations(max_hops: int) -> None:
+    source = SceneSource(seed=3, sentences={"vqa": 8}, max_hops=max_hops)
+    asked = [sentence for number in range(40) for sentence in source.sample("train", number).sentences]
+    hops = [max(map(count_hops, chains(sentence.program))) for sentence in asked]
+    assert max(hops) == max_hops and min(hops) == 0
+    assert max(sentence.hops for sentence in asked) <= 2 * max_hops
+    assert {sentence.group for sentence in asked} == set(FAMILIES)
+
+
+def test_no_limit_of_relations_changes_nothing() -> None:
+    sentences = {"rec": 1, "gres": 1, "vqa": 3}
+    plain = SceneSource(seed=3, sentences=sentences)
+    for max_hops in (None, 3, 7):
+        source = SceneSource(seed=3, sentences=sentences, max_hops=max_hops)
+        assert all(source.sample("train", number) == plain.sample("train", number) for number in range(10))
+
+
+def test_fewer_than_no_relations_are_refused() -> None:
+    with pytest.raises(ValueError, match="max_hops of scenes must be 0 or more, got -1"):
+        SceneSource(max_hops=-1)

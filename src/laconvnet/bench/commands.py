@@ -72,7 +72,7 @@ def bench_op(
 @app.command("model")
 def bench_model(
     preset: Preset = "s",
-    task: Annotated[list[str] | None, typer.Option(help="Heads: rec, res.")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="What it does: rec, res, gres, vqa.")] = None,
     size: Size = 416,
     batch: Batch = "1",
     words: Words = 15,

@@ -14,6 +14,7 @@ from laconvnet.bench.cost import Cost, measure_cost
 from laconvnet.bench.operator_case import DEFAULT, PLAIN, on_backend
 from laconvnet.models import LaConvNet, build_model, compile_look, named_dtype, prepare_for_inference
 from laconvnet.ops.backends import select_backend
+from laconvnet.scenes import answers
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ class Network(Protocol):
         ...
 
 
+_CLEVR_ANSWERS = answers()  # what a network for questions is given to choose from
+
+
 def chosen_backend(backend: str, dtype: str, device: str) -> str:
     """The name of a backend, or of the operator's own choice for 7x7 kernels.
 
@@ -129,8 +133,11 @@ class LaConvNetwork:
     def network(self) -> LaConvNet:
         """The network, its random weights always the same, in training mode."""
         torch.manual_seed(0)
-        network = build_model(self.preset, self.tasks, vocabulary=range(self.vocabulary_size))
-        return network.to(self.load.device)
+        return self._fresh().to(self.load.device)
+
+    def _fresh(self) -> LaConvNet:
+        given = _CLEVR_ANSWERS if "vqa" in self.tasks else ()
+        return build_model(self.preset, self.tasks, vocabulary=range(self.vocabulary_size), answers=given)
 
     def build(self) -> Callable[[], dict[str, Tensor]]:
         """Fresh weights and inputs; the function is one forward pass for inference."""
@@ -147,7 +154,7 @@ class LaConvNetwork:
     def cost(self) -> Cost:
         """What one picture costs, counted."""
         with torch.device("meta"):
-            network = build_model(self.preset, self.tasks, vocabulary=range(self.vocabulary_size))
+            network = self._fresh()
         return measure_cost(network, self.load.size, self.load.words)
 
 
