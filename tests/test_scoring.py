@@ -57,7 +57,7 @@ BASELINES = {
     "gres": {"whole image", "best constant mask", "no target"},
     "vqa": {"most frequent answer", "most frequent answer per first two words", "words alone (linear)"},
 }
-SAID = {"rec": {"box"}, "res": {"mask"}, "gres": {"mask", "no_target"}, "vqa": {"answer", "answer_score"}}
+SAID = {"rec": {"box", "score"}, "res": {"mask"}, "gres": {"mask", "no_target"}, "vqa": {"answer", "answer_score"}}
 MAIN = {"rec": "accuracy@0.5", "res": "mean_iou", "gres": "gIoU", "vqa": "accuracy"}
 
 

@@ -71,7 +71,11 @@ def sources(folders: Path, **weights: float) -> dict[str, Any]:
             {"rec": {}, "vqa": {}},
             r"no source of data\.sources serves vqa",
         ),
-        ({"sources": [{"root": "a", "weight": 0}]}, {"rec": {}}, r"weight is 0, allowed"),
+        (
+            {"sources": [{"root": "a", "weight": 0}]},
+            {"rec": {}},
+            r"data\.sources\[0\]\.weight is 0, allowed: greater than 0",
+        ),
         ({}, {"rec": {}}, "data needs one of root"),
         ({"sources": []}, {"rec": {}}, "data needs one of root"),
         ({"root": "a", "scenes": {}}, {"rec": {}}, "data needs one of root"),
@@ -107,7 +111,7 @@ def test_answers_are_those_of_the_splits_that_are_right_often_enough(tmp_path: P
         assert len(set(listed)) == len(listed)
         return set(listed)
 
-    tasks = {"rec": {}, "vqa": {}}
+    tasks = {"rec": {}, "res": {}, "vqa": {}}
     assert learned() == set(counts["train"])
     assert learned(splits=["val"]) == set(counts["val"])
     assert learned(splits=["train", "val"]) == set(both)

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -125,16 +125,30 @@ def _dotted(location: Sequence[Any]) -> str:
     for part in location:
         if section is None:
             break
+        if isinstance(part, int):
+            names[-1] += f"[{part}]"
+            continue
         names.append(str(part))
         section = _section(section, str(part))
     return ".".join(names)
 
 
 def _section(parent: type[BaseModel], name: str) -> type[BaseModel] | None:
-    """The settings below a name, which may also be null."""
-    field = parent.model_fields.get(name)
-    kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+    """The settings below a name, which may also be null, or a list of such groups."""
+    field = parent.model_fields.get(name.partition("[")[0])
+    kinds = _kinds(field.annotation) if field else ()
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """A type, and those that it is made of."""
+    yield annotation
+    for inner in get_args(annotation):
+        yield from _kinds(inner)
+
+
+def _is_list(parent: type[BaseModel], name: str) -> bool:
+    return any(get_origin(kind) is tuple for kind in _kinds(parent.model_fields[name].annotation))
 
 
 def setting_names(section: type[BaseModel] = TrainConfig, prefix: str = "") -> list[str]:
@@ -145,12 +159,13 @@ def setting_names(section: type[BaseModel] = TrainConfig, prefix: str = "") -> l
         prefix: what to put before each name.
 
     Returns:
-        Names such as "optimizer.lr", in the order in which they are declared.
+        Names such as "optimizer.lr", or "data.sources[].root" in a list, in the order in which they are declared.
     """
     names: list[str] = []
     for name in section.model_fields:
         inner = _section(section, name)
-        names += setting_names(inner, f"{prefix}{name}.") if inner else [prefix + name]
+        below = f"{prefix}{name}[]." if _is_list(section, name) else f"{prefix}{name}."
+        names += setting_names(inner, below) if inner else [prefix + name]
     return names
 
 
@@ -161,7 +176,7 @@ def _nearest(key: str) -> str:
     for section in sections:
         parent = _section(parent, section) or parent
     beside = {name: ".".join([*sections, name]) for name in parent.model_fields}
-    anywhere = {name.rpartition(".")[2]: name for name in setting_names()}
+    anywhere = {name.rpartition(".")[2]: name for name in reversed(setting_names())}
     for names in (beside, {last: anywhere[last]} if last in anywhere else {}, anywhere):
         if close := difflib.get_close_matches(last, names, n=1, cutoff=0.7):
             return f"did you mean {names[close[0]]!r}?"
