@@ -19,6 +19,7 @@ def model_card(config: TrainConfig, info: DatasetInfo, metrics: dict[str, float]
     """
     rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
     tags = "\n".join(f"- {task}" for task in config.tasks)
+    start = f" Training started from the weights in `{config.initial}`." if config.initial else ""
     average = ", averaged over training" if config.ema.decay else ""
     return f"""---
 library_name: laconvnet
@@ -34,7 +35,7 @@ Weights of the preset `{config.preset}` for {", ".join(f"`{task}`" for task in c
 
 ## Data
 
-{info.name}, split `{config.data.train_split}`. Source: {info.source}. Licence of the data: {info.licence}.
+{info.name}, split `{config.data.train_split}`.{start} Source: {info.source}. Licence of the data: {info.licence}.
 
 ## Results
 

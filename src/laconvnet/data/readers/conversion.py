@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from laconvnet.data.images import image_size
-from laconvnet.data.schema import DatasetInfo, Record, SchemaError
+from laconvnet.data.schema import DatasetInfo, Record, SchemaError, iterate_lines
 from laconvnet.data.validate import validate
 from laconvnet.data.writer import DatasetWriter, Link
 
@@ -180,6 +180,23 @@ def read_json(path: Path, key: str) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError(f"{path}: must be an object with a list of objects under {key!r}")
     return rows
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Yields (line from 1, file:line, object) of a file with one JSON object on each line that is not blank.
+
+    Raises:
+        ValueError: a line is not JSON, or no object; names file and line.
+    """
+    for number, line in iterate_lines(path):
+        where = f"{path}:{number}"
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{where}: not JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise ValueError(f"{where}: must be an object, got {row!r:.80}")
+        yield number, where, row
 
 
 def field_of(row: Mapping[str, Any], key: str, where: str) -> Any:

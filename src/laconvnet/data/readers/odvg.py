@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from laconvnet.data.readers.coco_format import clip_corners, frame_of, inner_path, listed, split_folders
-from laconvnet.data.readers.conversion import Entry, Skipped, Source, field_of, find_picture, require, text_of
-from laconvnet.data.schema import Box, DatasetInfo, Record, has_word, iterate_lines
+from laconvnet.data.readers.conversion import (
+    Entry,
+    Skipped,
+    Source,
+    field_of,
+    find_picture,
+    read_json_lines,
+    require,
+    text_of,
+)
+from laconvnet.data.schema import Box, DatasetInfo, Record, has_word
 
 _LAYOUT = """expected layout:
   <split>.jsonl    (at least one; one picture a line)
@@ -50,16 +58,10 @@ def open_odvg(folder: Path, pictures: Path | None = None) -> Source:
 
 
 def _phrases(path: Path, places: list[Path], skipped: Skipped) -> Iterator[Entry]:
-    rows = []
-    for number, line in iterate_lines(path):
-        where = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"{where}: not JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise ValueError(f"{where}: must be an object, got {row!r}")
-        rows.append((inner_path(field_of(row, "filename", where), where), number, where, row))
+    rows = [
+        (inner_path(field_of(row, "filename", where), where), number, where, row)
+        for number, where, row in read_json_lines(path)
+    ]
     # Lines about one picture side by side, so that it is decoded once.
     for name, number, where, row in sorted(rows, key=lambda entry: entry[:2]):
         picture = find_picture(places, [name], where)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from laconvnet.data.readers.conversion import Entry, Pictures, Skipped, Source, field_of, require, text_of
+from laconvnet.data.readers.conversion import (
+    Entry,
+    Pictures,
+    Skipped,
+    Source,
+    field_of,
+    read_json_lines,
+    require,
+    text_of,
+)
 from laconvnet.data.readers.flickr30k import IMAGE_FOLDERS
-from laconvnet.data.schema import DatasetInfo, Record, has_word, iterate_lines
+from laconvnet.data.schema import DatasetInfo, Record, has_word
 
 ANSWERS = ("entailment", "neutral", "contradiction")
 FILES = {"train": "snli_ve_train.jsonl", "val": "snli_ve_dev.jsonl", "test": "snli_ve_test.jsonl"}
@@ -50,14 +58,7 @@ def open_snli_ve(folder: Path, pictures: Path | None = None) -> Source:
 
 
 def _statements(path: Path, photographs: Path, skipped: Skipped) -> Iterator[Entry]:
-    rows = []
-    for number, line in iterate_lines(path):
-        where = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"{where}: not JSON: {error}") from None
-        rows.append((str(field_of(row, "Flickr30K_ID", where)), where, row))
+    rows = [(str(field_of(row, "Flickr30K_ID", where)), where, row) for _, where, row in read_json_lines(path)]
     pictures = Pictures([photographs])
     repeated: Counter[str] = Counter()
     # Statements about one photograph side by side, so that it is decoded once.
