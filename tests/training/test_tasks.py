@@ -103,10 +103,10 @@ def test_answers_are_those_of_the_splits_that_are_right_often_enough(tmp_path: P
         split: Counter(record.answer for record in read_records(folders / "vqa" / f"{split}.jsonl"))
         for split in ("train", "val")
     }
-    both = counts["train"] + counts["val"]
+    both, both_folders = counts["train"] + counts["val"], sources(folders, rec=1, vqa=1)
 
     def learned(**given: Any) -> set[str]:
-        config = configure(tmp_path, {**sources(folders, rec=1, vqa=1), "answers": given}, tasks=tasks)
+        config = configure(tmp_path, {**both_folders, "answers": given}, tasks={"res": {}, "rec": {}, "vqa": {}})
         listed = list_answers(config)
         assert len(set(listed)) == len(listed)
         return set(listed)
