@@ -111,7 +111,6 @@ def test_answers_are_those_of_the_splits_that_are_right_often_enough(tmp_path: P
         assert len(set(listed)) == len(listed)
         return set(listed)
 
-    tasks = {"rec": {}, "res": {}, "vqa": {}}
     assert learned() == set(counts["train"])
     assert learned(splits=["val"]) == set(counts["val"])
     assert learned(splits=["train", "val"]) == set(both)

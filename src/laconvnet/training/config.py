@@ -323,7 +323,7 @@ class TrainConfig(Section):
                     f"data.sources[{number}].tasks names {', '.join(unknown)}; learned are {', '.join(self.tasks)}"
                 )
         fed = {task for source in self.data.sources or () for task in source.tasks or self.tasks}
-        if self.data.sources is not None and (missing := [task for task in self.tasks if task not in fed]):
+        if self.data.sources and (missing := [task for task in self.tasks if task not in fed]):
             raise ValueError(f"no source of data.sources serves {', '.join(missing)}")
         if self.schedule.kind == "steps" and not self.schedule.milestones:
             raise ValueError("schedule.milestones must name at least one epoch when schedule.kind is steps")
