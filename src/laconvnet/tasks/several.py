@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,9 +47,13 @@ class MetricsByTask:
 
     def compute(self) -> dict[str, Tensor]:
         """Their values as "task/name", and "mean", that of the tasks' main values; NaN where one has no sample."""
-        values = {
-            f"{name}/{key}": value for name, metric in self.metrics.items() for key, value in metric.compute().items()
-        }
+        with warnings.catch_warnings():  # a task without a sample is no mistake here
+            warnings.filterwarnings("ignore", message="The ``compute`` method of metric")
+            values = {
+                f"{name}/{key}": value
+                for name, metric in self.metrics.items()
+                for key, value in metric.compute().items()
+            }
         main = [values[f"{task.name}/{task.main_metric}"].double().cpu() for task in self.tasks]
         return values | {"mean": torch.stack(main).mean()}
 

@@ -85,3 +85,8 @@ def test_a_training_split_without_answers_is_refused():
         score_blind("caption", by_last_word(4), by_last_word(4))
     with pytest.raises(ValueError, match="blind baselines of rec need records with 'boxes'"):
         score_blind("rec", by_last_word(4), by_last_word(4))
+
+
+def test_a_few_records_are_enough_for_the_words_to_learn_what_is_frequent() -> None:
+    few = [Record(str(n), "x.jpg", 8, 8, "is it", answer="no" if n == 0 else "yes") for n in range(9)]
+    assert BlindAnswers.fit(few).score(few)["words alone (linear)"]["accuracy"] == pytest.approx(8 / 9)

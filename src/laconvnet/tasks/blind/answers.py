@@ -38,7 +38,7 @@ class LanguageOnly:
     """The linear classifier of the words and pairs of words of a question, fitted by its softmax cross-entropy.
 
     Args:
-        records: of a training split, with an answer; a tenth of them decides when to stop.
+        records: of a training split, with an answer; a tenth of them, or all if they are few, decides when to stop.
         seed: of that tenth and of the order.
     """
 
@@ -64,6 +64,7 @@ class LanguageOnly:
     def _fit(self, bags: Sequence[Tensor], right: Tensor, generator: torch.Generator) -> None:
         order = torch.randperm(len(bags), generator=generator)
         held_out, rest = order[: len(bags) // 10], order[len(bags) // 10 :]
+        judges = held_out if len(held_out) else order
         optimizer = torch.optim.Adam(self._weights.parameters(), lr=1e-2)
         best, kept = -1.0, self._weights.weight.detach().clone()
         for _ in range(_EPOCHS):
@@ -73,8 +74,8 @@ class LanguageOnly:
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             with torch.no_grad():
-                found = self._logits([bags[row] for row in held_out.tolist()]).argmax(1) if len(held_out) else right[:0]
-                accuracy = float((found == right[held_out]).float().mean())
+                found = self._logits([bags[row] for row in judges.tolist()]).argmax(1)
+                accuracy = float((found == right[judges]).float().mean())
                 if accuracy > best:
                     best, kept = accuracy, self._weights.weight.clone()
         self._weights.weight.data = kept
