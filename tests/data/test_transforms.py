@@ -243,3 +243,12 @@ def test_an_augmentation_builds_only_what_it_needs() -> None:
     assert Augmentation().build() == Compose([Flip(0.5)])
     full = Augmentation(flip=0.2, color_jitter=0.3, hue=0.1, crop=(0.4, 0.9)).build()
     assert full == Compose([RandomCrop((0.4, 0.9)), Flip(0.2), ColorJitter(0.3, 0.3, 0.3, 0.1)])
+
+
+def test_a_crop_without_boxes_holds_the_masks() -> None:
+    mask = np.zeros((64, 64), bool)
+    mask[40:50, 5:15] = True
+    sample = Sample(np.zeros((64, 64, 3), np.uint8), np.zeros((0, 4), np.float32), "it", masks=[mask])
+    for seed in range(40):
+        cropped = RandomCrop((0.05, 0.3))(sample, np.random.default_rng(seed))
+        assert cropped.masks is not None and cropped.masks[0].sum() == 100

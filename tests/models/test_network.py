@@ -218,3 +218,11 @@ def test_gradient_checkpointing_changes_nothing_but_memory(dtype):
         gradients = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.requires_grad}
         results.append((gradients, model.state_dict()))
     torch.testing.assert_close(results[1], results[0], rtol=0, atol=0)
+
+
+def test_a_mask_network_learns_from_a_batch_of_one():
+    model = build_model("n", ("res",), vocabulary=VOCABULARY).train()
+    model(torch.rand(1, 3, 64, 64), torch.tensor([[3, 4]]))["res"].mean().backward()
+    assert all(parameter.grad is not None for parameter in model.heads["res"].parameters())
+    many = model(torch.rand(2, 3, 64, 64), torch.tensor([[3, 4], [4, 3]]))["res"]
+    assert many.isfinite().all()

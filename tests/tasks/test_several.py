@@ -213,3 +213,10 @@ def test_labels_that_records_need():
     assert labels_of(task, ["vqa", "res", "gres"]) == ("masks", "answer")
     assert labels_of(task, []) == ()
     assert labels_of(Segmentation(), ["res"]) == ("masks",) and labels_of(Segmentation(), ["rec"]) == ()
+
+
+def test_options_that_are_no_options_are_named() -> None:
+    with pytest.raises(ValueError, match="weight of task 'rec' must be a number, got 'x'"):
+        build_tasks({"rec": {"weight": "x"}})
+    with pytest.raises(ValueError, match=r"see data\.answers"):
+        build_tasks({"vqa": {"answers": ["yes"]}}, answers=("yes",))

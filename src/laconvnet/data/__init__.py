@@ -1,6 +1,6 @@
 """Pictures, sentences and labels: one record schema, transforms, batches, and readers of public datasets."""
 
-from laconvnet.data.answers import answer_list, normalize_answer, soft_scores
+from laconvnet.data.answers import answer_list, best_answer, normalize_answer, soft_scores
 from laconvnet.data.collate import Batch, Collator, union_box
 from laconvnet.data.dataset import Example, FolderDataset
 from laconvnet.data.drawn_scene import SERVED, DrawnScene, draw_scenes
@@ -50,6 +50,7 @@ __all__ = [
     "SceneLoader",
     "SchemaError",
     "answer_list",
+    "best_answer",
     "build_loader",
     "draw_scenes",
     "encode_mask",

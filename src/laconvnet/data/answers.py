@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _MARKS = ';/[]"{}()=+\\_-><@`,?!'
 _ARTICLES = {"a", "an", "the"}
@@ -92,6 +92,13 @@ def soft_scores(answers: Sequence[str], *, leave_one_out: bool = True) -> dict[s
 def as_scores(answer: str | None) -> dict[str, float]:
     """The scores of an answer that is the only right one."""
     return {} if answer is None else {answer: 1.0}
+
+
+def best_answer(answer: str | None, scores: Mapping[str, float] | None) -> str | None:
+    """The one right answer, or the best of several with scores; None where there is neither."""
+    if answer is None and scores:
+        return max(scores, key=lambda each: scores[each])
+    return answer
 
 
 def answer_list(answers: Iterable[str], min_count: int = 1) -> tuple[str, ...]:

@@ -147,7 +147,7 @@ class ColorJitter:
 
 @dataclass(frozen=True, slots=True)
 class RandomCrop:
-    """Cuts out a random window that holds every box of the record entirely.
+    """Cuts out a random window that holds every box of the record entirely, or every mask if it has no boxes.
 
     The window's size is drawn first, then enlarged where the boxes need it, then placed uniformly among the
     places that hold them; it always succeeds. Words of place ("left", "behind") say how things lie to one
@@ -172,8 +172,7 @@ class RandomCrop:
         area = rng.uniform(*self.scale)
         aspect = math.exp(rng.uniform(math.log(self.aspect[0]), math.log(self.aspect[1])))
         places = rng.random(2)
-        low, high = sample.boxes[:, :2], sample.boxes[:, 2:]
-        inner = (*low.min(axis=0), *high.max(axis=0)) if len(low) else (width, height, 0, 0)
+        inner = _extent(sample)
         x0, x1 = _window(width, math.sqrt(area * aspect), inner[0], inner[2], places[0])
         y0, y1 = _window(height, math.sqrt(area / aspect), inner[1], inner[3], places[1])
         moved = _move(sample, (1.0, 1.0, -x0, -y0))
@@ -182,6 +181,18 @@ class RandomCrop:
             image=sample.image[y0:y1, x0:x1],
             masks=None if sample.masks is None else [mask[y0:y1, x0:x1] for mask in sample.masks],
         )
+
+
+def _extent(sample: Sample) -> tuple[float, float, float, float]:
+    """The box around all boxes, or without any around all masks; turned inside out where there is neither."""
+    if len(sample.boxes):
+        low, high = sample.boxes[:, :2].min(axis=0), sample.boxes[:, 2:].max(axis=0)
+        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+    height, width = sample.image.shape[:2]
+    ys, xs = np.nonzero(np.any(sample.masks, axis=0)) if sample.masks else ((), ())
+    if not len(ys):
+        return width, height, 0, 0
+    return int(min(xs)), int(min(ys)), int(max(xs)) + 1, int(max(ys)) + 1
 
 
 def _window(length: int, share: float, low: float, high: float, place: float) -> tuple[int, int]:

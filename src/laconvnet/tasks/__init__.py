@@ -59,6 +59,10 @@ def build_tasks(options: Mapping[str, Mapping[str, Any]], *, answers: Sequence[s
     for name, given in options.items():
         own = dict(given)
         weights[name] = own.pop("weight", 1.0)
+        if isinstance(weights[name], bool) or not isinstance(weights[name], int | float):
+            raise ValueError(f"the weight of task {name!r} must be a number, got {weights[name]!r}")
+        if "answers" in own:
+            raise ValueError(f"options of task {name!r}: answers are listed from the data, see data.answers")
         tasks.append(build_task(name, **own, **({"answers": answers} if name == "vqa" else {})))
     several = SeveralTasks(tasks, weights)
     return several if len(tasks) > 1 else tasks[0]

@@ -22,6 +22,7 @@ from laconvnet.data import (
     SceneDataset,
     SceneLoader,
     answer_list,
+    best_answer,
     build_loader,
     read_records,
     scene_info,
@@ -134,14 +135,14 @@ def list_answers(config: TrainConfig) -> tuple[str, ...]:
         return ()
     if data.scenes is not None:
         return answers(data.scenes.source().world.values)
-    records = (
-        record
+    right = (
+        best_answer(record.answer, record.answers)
         for source in config.data.folders
         if "vqa" in (source.tasks or config.tasks)
         for split in data.answers.splits or (source.train_split or data.train_split,)
         for record in read_records(source.root / f"{split}.jsonl")
     )
-    return answer_list((record.answer for record in records if record.answer is not None), data.answers.min_count)
+    return answer_list((answer for answer in right if answer is not None), data.answers.min_count)
 
 
 def dataset_info(config: TrainConfig) -> DatasetInfo:

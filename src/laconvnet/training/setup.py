@@ -110,7 +110,7 @@ def build_parts(
 
 def model_settings(config: TrainConfig, task: Task, answers: Sequence[str]) -> dict[str, Any]:
     """The changes to the preset: those of the settings, the heads that the tasks ask for, and the answers."""
-    head = {**config.model.get("head", {}), **({"no_target": True} if "no_target" in task.heads else {})}
+    head = {**config.model.get("head", {}), "no_target": "no_target" in task.heads}
     return {**config.model, "head": head, "answers": tuple(answers)}
 
 

@@ -1,5 +1,7 @@
 """The blind answers, on questions where the best blind answer is known."""
 
+import math
+
 import pytest
 
 from laconvnet.data import Record
@@ -79,14 +81,23 @@ def test_questions_of_unknown_words_are_answered():
 
 
 def test_a_training_split_without_answers_is_refused():
-    with pytest.raises(ValueError, match="blind baselines of vqa need records with 'answer' in the training split"):
+    with pytest.raises(
+        ValueError, match="blind baselines of vqa need records with answer or answers in the training split"
+    ):
         score_blind("vqa", [record(0, "is it", None)], by_last_word(4))
     with pytest.raises(ValueError, match="there are no blind baselines for task 'caption'"):
         score_blind("caption", by_last_word(4), by_last_word(4))
-    with pytest.raises(ValueError, match="blind baselines of rec need records with 'boxes'"):
+    with pytest.raises(ValueError, match="blind baselines of rec need records with boxes"):
         score_blind("rec", by_last_word(4), by_last_word(4))
 
 
 def test_a_few_records_are_enough_for_the_words_to_learn_what_is_frequent() -> None:
     few = [Record(str(n), "x.jpg", 8, 8, "is it", answer="no" if n == 0 else "yes") for n in range(9)]
     assert BlindAnswers.fit(few).score(few)["words alone (linear)"]["accuracy"] == pytest.approx(8 / 9)
+
+
+def test_answers_with_scores_alone_are_enough() -> None:
+    scored = [Record(str(n), "x.jpg", 8, 8, "is it", answers={"yes": 1.0, "no": 0.3}) for n in range(12)]
+    scores = score_blind("vqa", scored, scored)
+    assert all(values["accuracy"] == 1 for values in scores.values())
+    assert all(math.isnan(values["accuracy"]) for values in BlindAnswers.fit(scored).score([]).values())

@@ -78,5 +78,5 @@ def test_the_choice_is_that_of_the_seed_and_the_records(records):
 def test_records_without_masks_are_refused(task):
     plain = Record("r", "x.jpg", 9, 9, "it", boxes=((0.0, 0.0, 9.0, 9.0),))
     for train in ([plain], [record(0)], []):
-        with pytest.raises(ValueError, match=f"blind baselines of {task} need records with 'masks' in the training"):
+        with pytest.raises(ValueError, match=f"blind baselines of {task} need records with masks in the training"):
             score_blind(task, train, [record(0, LEFT)])

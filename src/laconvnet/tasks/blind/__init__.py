@@ -22,11 +22,11 @@ def score_blind(task: str, train: Sequence[Record], records: Sequence[Record]) -
     Raises:
         ValueError: there is no such task, or no record of the training split has its label.
     """
-    label = {"rec": "boxes", "res": "masks", "gres": "masks", "vqa": "answer"}.get(task)
-    if label is None:
+    labels = {"rec": ("boxes",), "res": ("masks",), "gres": ("masks",), "vqa": ("answer", "answers")}.get(task)
+    if labels is None:
         raise ValueError(f"there are no blind baselines for task {task!r}")
-    if not any(getattr(record, label) for record in train):
-        raise ValueError(f"blind baselines of {task} need records with {label!r} in the training split")
+    if not any(getattr(record, label) for record in train for label in labels):
+        raise ValueError(f"blind baselines of {task} need records with {' or '.join(labels)} in the training split")
     if task == "rec":
         return BlindBoxes.fit(train).score(records)
     if task == "vqa":

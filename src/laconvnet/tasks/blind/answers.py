@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from laconvnet.data import Record
+from laconvnet.data import Record, best_answer
 from laconvnet.data.answers import as_scores
 from laconvnet.metrics import VQAAccuracy
 
@@ -22,6 +22,10 @@ _EPOCHS, _BATCH = 20, 128
 
 def _scores(record: Record) -> Mapping[str, float]:
     return as_scores(record.answer) if record.answers is None else record.answers
+
+
+def _right(record: Record) -> str | None:
+    return best_answer(record.answer, record.answers)
 
 
 def _first_words(text: str) -> str:
@@ -45,12 +49,12 @@ class LanguageOnly:
     def __init__(self, records: Sequence[Record], seed: int = 0) -> None:
         counts = Counter(feature for record in records for feature in set(_features(record.text)))
         self._features = {f: n for n, f in enumerate(sorted(f for f in counts if counts[f] >= _MIN_COUNT), start=1)}
-        self.answers = sorted({record.answer for record in records if record.answer is not None})
+        self.answers = sorted({answer for answer in map(_right, records) if answer is not None})
         numbers = {answer: number for number, answer in enumerate(self.answers)}
         self._weights = nn.EmbeddingBag(len(self._features) + 1, len(self.answers), mode="sum")
         nn.init.zeros_(self._weights.weight)
         bags = [self._bag(record.text) for record in records]
-        right = torch.tensor([numbers[record.answer] for record in records if record.answer is not None])
+        right = torch.tensor([numbers[answer] for answer in map(_right, records) if answer is not None])
         self._fit(bags, right, torch.Generator().manual_seed(seed))
 
     def _bag(self, text: str) -> Tensor:
@@ -82,6 +86,8 @@ class LanguageOnly:
 
     def __call__(self, texts: Sequence[str]) -> list[str]:
         """The likeliest answer to each question."""
+        if not texts:
+            return []
         with torch.no_grad():
             best = self._logits([self._bag(text) for text in texts]).argmax(1)
         return [self.answers[number] for number in best.tolist()]
@@ -104,12 +110,12 @@ class BlindAnswers:
     @classmethod
     def fit(cls, records: Sequence[Record], seed: int = 0) -> BlindAnswers:
         """Choose the answers on the records of a training split."""
-        labelled = [record for record in records if record.answer is not None]
+        labelled = [record for record in records if _right(record) is not None]
         counts: dict[str, Counter[str | None]] = defaultdict(Counter)
         for record in labelled:
-            counts[_first_words(record.text)][record.answer] += 1
+            counts[_first_words(record.text)][_right(record)] += 1
         most = {words: str(count.most_common(1)[0][0]) for words, count in counts.items()}
-        constant = Counter(record.answer for record in labelled).most_common(1)[0][0]
+        constant = Counter(map(_right, labelled)).most_common(1)[0][0]
         return cls(str(constant), most, LanguageOnly(labelled, seed))
 
     def score(self, records: Sequence[Record]) -> dict[str, dict[str, float]]:
@@ -119,7 +125,7 @@ class BlindAnswers:
             "most frequent answer", "most frequent answer per first two words" and "words alone (linear)" to metric
             values by name.
         """
-        labelled = [record for record in records if record.answer is not None]
+        labelled = [record for record in records if _right(record) is not None]
         said = {
             "most frequent answer": [self.constant] * len(labelled),
             "most frequent answer per first two words": [

@@ -93,6 +93,8 @@ class BlindBoxes:
         scores = {}
         for name, boxes in answers.items():
             metric = GroundingAccuracy()
-            metric.update(torch.from_numpy(np.array(boxes)), targets, [record.group for record in labelled])
+            metric.update(
+                torch.from_numpy(np.array(boxes).reshape(-1, 4)), targets, [record.group for record in labelled]
+            )
             scores[name] = {key: float(value) for key, value in metric.compute().items()}
         return scores
