@@ -8,7 +8,7 @@ from laconvnet.data.files import replace_file
 from laconvnet.data.generate import generate, scene_info
 from laconvnet.data.images import ImageError, read_image
 from laconvnet.data.loader import Loader, build_loader, set_epoch
-from laconvnet.data.masks import encode_mask, mask_area, union_mask
+from laconvnet.data.masks import encode_mask, mask_area, resize_mask, union_mask
 from laconvnet.data.mixed import MixedDataset
 from laconvnet.data.sampler import ImageBatchSampler
 from laconvnet.data.scene_dataset import SceneDataset
@@ -61,6 +61,7 @@ __all__ = [
     "read_image",
     "read_records",
     "replace_file",
+    "resize_mask",
     "resize_to_input",
     "scene_info",
     "set_epoch",

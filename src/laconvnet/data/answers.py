@@ -89,8 +89,10 @@ def soft_scores(answers: Sequence[str], *, leave_one_out: bool = True) -> dict[s
     }
 
 
-def as_scores(answer: str | None) -> dict[str, float]:
-    """The scores of an answer that is the only right one."""
+def as_scores(answer: str | None, scores: Mapping[str, float] | None = None) -> Mapping[str, float]:
+    """The scores of several answers, or of the only right one."""
+    if scores is not None:
+        return scores
     return {} if answer is None else {answer: 1.0}
 
 

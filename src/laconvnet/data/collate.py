@@ -89,9 +89,7 @@ def _answer(example: Example) -> str | None:
 
 
 def _answers(example: Example) -> Mapping[str, float]:
-    scores = example.record.answers
-    if scores is None:
-        return as_scores(_answer(example))
+    scores = as_scores(example.record.answer, example.record.answers)
     if example.sample.is_mirrored:
         return {swap_left_right(answer): score for answer, score in scores.items()}
     return scores

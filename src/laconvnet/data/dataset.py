@@ -11,11 +11,10 @@ from typing import get_args
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.utils.data import Dataset
 
 from laconvnet.data.images import ImageError, UInt8Array, read_image
-from laconvnet.data.masks import decode_mask
+from laconvnet.data.masks import decode_mask, resize_mask
 from laconvnet.data.schema import LABELS, Record, SchemaError, iterate_records
 from laconvnet.data.transforms import Augmentation, Mask, ResizeMode, Sample, resize_to_input
 
@@ -168,7 +167,7 @@ class FolderDataset(Dataset[Example]):
         masks = None
         if self._with_masks:
             count = len(record.masks or ())
-            masks = [_fit(self._decode(index, number), width, height) for number in range(count)]
+            masks = [resize_mask(self._decode(index, number), width, height) for number in range(count)]
         return Sample(picture, boxes.astype(np.float32), record.text, (sx, sy, 0.0, 0.0), masks)
 
     def _decode(self, index: int, number: int) -> Mask:
@@ -179,11 +178,3 @@ class FolderDataset(Dataset[Example]):
         except (ValueError, TypeError) as error:
             where = f"{self.path}:{self._lines[index]}"
             raise SchemaError.at(where, [f"record {record.id!r}, masks[{number}]: {error}"]) from error
-
-
-def _fit(mask: Mask, width: int, height: int) -> Mask:
-    """Resizes a mask to a picture that is a resized copy of its frame."""
-    if mask.shape == (height, width):
-        return mask
-    picture = Image.fromarray(mask.astype(np.uint8) * 255)
-    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR)) > 127

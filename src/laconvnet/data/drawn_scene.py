@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from laconvnet.data.images import UInt8Array
-from laconvnet.data.masks import encode_mask
+from laconvnet.data.masks import encode_mask, mask_box
 from laconvnet.data.schema import Box, Record
 from laconvnet.scenes import SceneSample, Sentence, render
 
@@ -51,7 +51,7 @@ class DrawnScene:
             width=width,
             height=height,
             text=sentence.text,
-            boxes=None if masks is None else tuple(map(_extent, masks)),
+            boxes=None if masks is None else tuple(map(_box, masks)),
             masks=tuple(map(encode_mask, masks)) if with_masks and masks is not None else None,
             answer=sentence.answer,
             group=sentence.group,
@@ -59,9 +59,11 @@ class DrawnScene:
         )
 
 
-def _extent(mask: npt.NDArray[np.bool_]) -> Box:
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+def _box(mask: npt.NDArray[np.bool_]) -> Box:
+    box = mask_box(mask)
+    if box is None:
+        raise ValueError("a target of the sentence is not seen in the picture")
+    return box
 
 
 def draw_scenes(

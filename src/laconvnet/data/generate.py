@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from laconvnet.data.drawn_scene import SERVED, draw_scenes, scene_name
-from laconvnet.data.loader import start_worker, worker_context
+from laconvnet.data.loader import worker_map
 from laconvnet.data.schema import DatasetInfo, Record
 from laconvnet.data.writer import DatasetWriter
 from laconvnet.scenes import SceneSample, SceneSource, picture_size
@@ -112,26 +110,13 @@ def generate(
             pieces = [range(first, min(first + _PER_JOB, count)) for first in range(0, count, _PER_JOB)]
             kept: list[_Drawn] = []
             with (
-                _results(job, pieces, workers) as results,
+                worker_map(job, pieces, workers) as results,
                 tqdm(desc=split, total=count, unit="scene", disable=not progress) as bar,
             ):
                 counts[split] = writer.write_split(split, _records(results, bar, kept if clevr else None))
             if clevr:
                 _write_clevr(writer.aside / "clevr", split, kept, width, height)
     return counts
-
-
-@contextmanager
-def _results(job: _Job, pieces: Sequence[Sequence[int]], workers: int) -> Iterator[Iterable[list[_Drawn]]]:
-    """The results of a job for all pieces, in order."""
-    if workers == 0:
-        yield map(job, pieces)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=worker_context(), initializer=start_worker, initargs=(0,))
-    try:
-        yield pool.map(job, pieces)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _records(results: Iterable[list[_Drawn]], bar: tqdm[Any], keep: list[_Drawn] | None) -> Iterator[Record]:

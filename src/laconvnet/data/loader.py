@@ -5,15 +5,20 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing.context import BaseContext
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from laconvnet.data.collate import Batch
 from laconvnet.data.sampler import ImageBatchSampler
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _SECONDS_PER_BATCH = 300
 
@@ -98,6 +103,28 @@ def worker_context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["laconvnet.data.loader"])
     return context
+
+
+@contextmanager
+def worker_map(
+    function: Callable[[T], R], items: Sequence[T], workers: int, *, chunksize: int = 1
+) -> Iterator[Iterable[R]]:
+    """The results of a function for some items, in order, made in worker processes.
+
+    Args:
+        function: picklable if there are workers.
+        items: what it is given, one after the other.
+        workers: how many processes; 0 makes the results in this one.
+        chunksize: items that a process is sent at a time.
+    """
+    if workers == 0:
+        yield map(function, items)
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=worker_context(), initializer=start_worker, initargs=(0,))
+    try:
+        yield pool.map(function, items, chunksize=chunksize)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def start_worker(worker: int) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+
+from laconvnet.data.schema import Box
 
 
 def decode_mask(mask: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
@@ -52,6 +55,22 @@ def union_mask(masks: Sequence[Mapping[str, Any]], height: int, width: int) -> n
     for mask in masks:
         union |= decode_mask(mask)
     return union
+
+
+def mask_box(mask: npt.NDArray[np.bool_]) -> Box | None:
+    """The box around a mask (H, W); None if it is empty."""
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return None
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def resize_mask(mask: npt.NDArray[np.bool_], width: int, height: int) -> npt.NDArray[np.bool_]:
+    """Brings a mask to another size, bilinearly."""
+    if mask.shape == (height, width):
+        return mask
+    picture = Image.fromarray(mask.astype(np.uint8) * 255)
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR)) > 127
 
 
 def mask_area(mask: Mapping[str, Any]) -> int:

@@ -207,7 +207,6 @@ def _mixed(kept: Mapping[Part, set[str]], writer: DatasetWriter) -> Iterator[Rec
             if record.image in images:
                 parents = PurePosixPath(record.image).parent.parts
                 folder = "/".join((part.name, *parents[parents[:1] == ("images",) :]))
-                (writer.aside / "images" / folder).mkdir(parents=True, exist_ok=True)
                 name = writer.add_image(part.folder / record.image, folder)
                 yield replace(record, id=f"{part.name}/{record.id}", image=name)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from laconvnet.data.images import read_image
-from laconvnet.data.loader import start_worker, worker_context
+from laconvnet.data.loader import worker_map
 
 BITS = 256
 NEAR = 24
@@ -80,17 +79,9 @@ def fingerprints(paths: Sequence[str], *, workers: int = 1, progress: bool = Fal
     if workers < 1:
         raise ValueError(f"workers must be 1 or more, got {workers}")
 
-    def collect(found: Iterable[Fingerprint]) -> dict[str, Fingerprint]:
+    with worker_map(fingerprint, paths, 0 if workers == 1 else workers, chunksize=_PER_JOB) as found:
         bar = tqdm(found, desc="reading pictures", total=len(paths), unit="picture", disable=not progress)
         return dict(zip(paths, bar, strict=True))
-
-    if workers == 1:
-        return collect(map(fingerprint, paths))
-    pool = ProcessPoolExecutor(workers, mp_context=worker_context(), initializer=start_worker, initargs=(0,))
-    try:
-        return collect(pool.map(fingerprint, paths, chunksize=_PER_JOB))
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def nearest(hashes: Sequence[str], others: Sequence[str], *, progress: bool = False) -> Iterator[tuple[int, int]]:

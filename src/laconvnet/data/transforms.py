@@ -12,6 +12,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from laconvnet.data.images import UInt8Array
+from laconvnet.data.masks import mask_box
+from laconvnet.data.schema import Box
 from laconvnet.data.words import swap_left_right
 
 Frame = tuple[float, float, float, float]
@@ -183,16 +185,14 @@ class RandomCrop:
         )
 
 
-def _extent(sample: Sample) -> tuple[float, float, float, float]:
+def _extent(sample: Sample) -> Box:
     """The box around all boxes, or without any around all masks; turned inside out where there is neither."""
     if len(sample.boxes):
         low, high = sample.boxes[:, :2].min(axis=0), sample.boxes[:, 2:].max(axis=0)
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
     height, width = sample.image.shape[:2]
-    ys, xs = np.nonzero(np.any(sample.masks, axis=0)) if sample.masks else ((), ())
-    if not len(ys):
-        return width, height, 0, 0
-    return int(min(xs)), int(min(ys)), int(max(xs)) + 1, int(max(ys)) + 1
+    around = mask_box(np.any(sample.masks, axis=0)) if sample.masks else None
+    return around or (width, height, 0, 0)
 
 
 def _window(length: int, share: float, low: float, high: float, place: float) -> tuple[int, int]:

@@ -52,7 +52,14 @@ class ConvNormAct(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_dim, H, W) to (N, out_dim, H / stride, W / stride)."""
         conv, norm, activation = self
-        return checkpointed(self, lambda y: activation(norm(y)), conv(x))
+        return checkpointed(self, lambda y: activation(_normalise(norm, y)), conv(x))
+
+
+def _normalise(norm: nn.Module, x: Tensor) -> Tensor:
+    """BatchNorm; a single number a channel has no statistics of its own, and is judged by the running ones."""
+    if isinstance(norm, nn.BatchNorm2d) and norm.training and x.numel() == x.shape[1]:
+        return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+    return norm(x)  # type: ignore[no-any-return]
 
 
 def _stem(config: BackboneConfig) -> nn.Sequential:

@@ -55,18 +55,9 @@ class MaskHead(nn.Module):
         self.whole = conv(1)
         self.out = nn.Conv2d(dim * (len(dilations) + 2), 1, 1)
 
-    def _whole(self, mean: Tensor) -> Tensor:
-        """(N, in_dim, 1, 1) to (N, dim, 1, 1); of one sample alone by the running statistics."""
-        if not self.training or len(mean) > 1:
-            return self.whole(mean)  # type: ignore[no-any-return]
-        conv, norm, activation = self.whole
-        assert isinstance(norm, nn.BatchNorm2d)
-        y = F.batch_norm(conv(mean), norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
-        return activation(y)  # type: ignore[no-any-return]
-
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_dim, h, w) at stride 8 to logits (N, 1, 8h, 8w) in input pixels."""
-        whole = self._whole(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
+        whole = self.whole(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
         seen = torch.cat([branch(x) for branch in self.local] + [whole], 1)
         logits = self.out(seen.to(self.out.weight.dtype))
         return F.interpolate(logits, scale_factor=8.0, mode="bilinear", align_corners=True)

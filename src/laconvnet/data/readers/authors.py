@@ -76,7 +76,8 @@ class _Items:
 
     def read(self, split: str, rows: list[dict[str, Any]], skipped: Skipped) -> Iterator[Entry]:
         """The records of a split."""
-        places = [(self._names(row, where), number, where) for number, where, row in self._placed(split, rows)]
+        placed = [(number, f"{self.path}: {split}[{number}]") for number in range(len(rows))]
+        places = [(self._names(rows[number], where), number, where) for number, where in placed]
         # Items of one picture side by side, so that it is decoded once.
         for names, number, where in sorted(places):
             row = rows[number]
@@ -103,9 +104,6 @@ class _Items:
                     group=row.get("data_source"),
                 )
                 yield Entry(picture, record, row.get("data_source") or "")
-
-    def _placed(self, split: str, rows: list[dict[str, Any]]) -> Iterator[tuple[int, str, dict[str, Any]]]:
-        return ((number, f"{self.path}: {split}[{number}]", row) for number, row in enumerate(rows))
 
     def _names(self, row: dict[str, Any], where: str) -> tuple[str, ...]:
         """The paths below images/ that an item's picture may have."""

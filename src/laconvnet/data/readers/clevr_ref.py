@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from laconvnet.data.masks import encode_mask
-from laconvnet.data.readers.coco_format import clip_bbox, inner_path, listed
-from laconvnet.data.readers.conversion import Entry, Pictures, Skipped, Source, field_of, require, text_of
+from laconvnet.data.masks import encode_mask, mask_box
+from laconvnet.data.readers.coco_format import clip_bbox, inner_path
+from laconvnet.data.readers.conversion import Entry, Pictures, Skipped, Source, field_of, listed, require, text_of
 from laconvnet.data.readers.streams import stream_objects
 from laconvnet.data.schema import Box, DatasetInfo, Record
 from laconvnet.scenes.clevr import program_from_json
@@ -163,14 +162,7 @@ def _read_mask(runs: str, width: int, height: int, where: str) -> tuple[Box | No
             f"pixels of its picture; the shortest is {min(lengths)}, the sum {sum(lengths)}"
         )
     mask = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(height, width)
-    return _extent(mask), encode_mask(mask)
-
-
-def _extent(mask: npt.NDArray[np.bool_]) -> Box | None:
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    if not len(rows):
-        return None
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+    return mask_box(mask), encode_mask(mask)
 
 
 def _program(nodes: list[dict[str, Any]]) -> str | None:

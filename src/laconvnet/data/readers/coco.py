@@ -53,7 +53,7 @@ def open_coco(folder: Path, pictures: Path | None = None) -> Source:
     files = sorted(folder.glob("annotations/*.json")) or sorted(folder.glob("*.json"))
     if not files:
         require(folder, _LAYOUT, ("annotations/<split>.json", "<split>.json"))
-    places = {path.stem: split_folders(folder, pictures, path.stem) for path in files}
+    places, own = split_folders(folder, pictures, [path.stem for path in files])
     info = DatasetInfo(
         name=folder.resolve().name,
         source=f"COCO files {', '.join(path.name for path in files)}",
@@ -61,7 +61,6 @@ def open_coco(folder: Path, pictures: Path | None = None) -> Source:
         tasks=("rec", "res"),
     )
     splits = {path.stem: partial(_annotations, path, places[path.stem]) for path in files}
-    own = any(place.name == split for split, found in places.items() for place in found)
     return Source(folder, info, splits, unit="annotations or texts", folder_per_split=own, pictures=pictures)
 
 

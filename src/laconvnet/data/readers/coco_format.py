@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from laconvnet.data.masks import decode_mask, encode_mask
-from laconvnet.data.readers.conversion import field_of, load_json
+from laconvnet.data.readers.conversion import field_of, listed, load_json
 from laconvnet.data.schema import Box
 
 Table = dict[int, dict[str, Any]]
@@ -43,18 +43,6 @@ def read_tables(path: Path, *keys: str, optional: Sequence[str] = ()) -> list[Ta
             table[identity] = row
         tables.append(table)
     return tables
-
-
-def listed(content: Any, key: str, where: str) -> list[dict[str, Any]]:
-    """The list of objects under a key of an object.
-
-    Raises:
-        ValueError: there is none; names the place.
-    """
-    rows = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError(f"{where}: must be an object with a list of objects under {key!r}")
-    return rows
 
 
 def frame_of(row: Mapping[str, Any], where: str) -> tuple[int, int]:
@@ -94,10 +82,14 @@ def inner_path(name: Any, where: str) -> str:
     return name
 
 
-def split_folders(folder: Path, pictures: Path | None, split: str) -> list[Path]:
-    """Where the pictures of a split may lie: in a folder of its own, or with all others."""
+def split_folders(folder: Path, pictures: Path | None, names: Iterable[str]) -> tuple[dict[str, list[Path]], bool]:
+    """Where the pictures of each split may lie, in a folder of its own or with all others; and if any has its own."""
     roots = [pictures] if pictures else [folder / "images", folder]
-    return [place for root in roots for place in (root / split, root) if place == root or place.is_dir()]
+    places = {
+        split: [place for root in roots for place in (root / split, root) if place == root or place.is_dir()]
+        for split in names
+    }
+    return places, any(place.name == split for split, found in places.items() for place in found)
 
 
 def clip_corners(corners: Any, width: int, height: int, where: str) -> Box | None:

@@ -175,10 +175,18 @@ def read_json(path: Path, key: str) -> list[dict[str, Any]]:
     Raises:
         ValueError: not JSON (names file, line and column), or without such a list.
     """
-    content = load_json(path)
+    return listed(load_json(path), key, str(path))
+
+
+def listed(content: Any, key: str, where: str) -> list[dict[str, Any]]:
+    """The list of objects under a key of an object.
+
+    Raises:
+        ValueError: there is none; names the place.
+    """
     rows = content.get(key) if isinstance(content, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError(f"{path}: must be an object with a list of objects under {key!r}")
+        raise ValueError(f"{where}: must be an object with a list of objects under {key!r}")
     return rows
 
 

@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from laconvnet.data.readers.coco_format import clip_corners, frame_of, inner_path, listed, split_folders
+from laconvnet.data.readers.coco_format import clip_corners, frame_of, inner_path, split_folders
 from laconvnet.data.readers.conversion import (
     Entry,
     Skipped,
     Source,
     field_of,
     find_picture,
+    listed,
     read_json_lines,
     require,
     text_of,
@@ -45,7 +46,7 @@ def open_odvg(folder: Path, pictures: Path | None = None) -> Source:
     files = sorted(folder.glob("*.jsonl"))
     if not files:
         require(folder, _LAYOUT, ("<split>.jsonl",))
-    places = {path.stem: split_folders(folder, pictures, path.stem) for path in files}
+    places, own = split_folders(folder, pictures, [path.stem for path in files])
     info = DatasetInfo(
         name=folder.resolve().name,
         source=f"ODVG files {', '.join(path.name for path in files)}",
@@ -53,7 +54,6 @@ def open_odvg(folder: Path, pictures: Path | None = None) -> Source:
         tasks=("rec",),
     )
     splits = {path.stem: partial(_phrases, path, places[path.stem]) for path in files}
-    own = any(place.name == split for split, found in places.items() for place in found)
     return Source(folder, info, splits, unit="boxes or phrases", folder_per_split=own, pictures=pictures)
 
 

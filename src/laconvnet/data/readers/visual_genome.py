@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from laconvnet.data.readers.coco_format import clip_bbox, frame_of, listed, whole_number
-from laconvnet.data.readers.conversion import Entry, Skipped, Source, field_of, find_picture, require, text_of
+from laconvnet.data.readers.coco_format import clip_bbox, frame_of, whole_number
+from laconvnet.data.readers.conversion import Entry, Skipped, Source, field_of, find_picture, listed, require, text_of
 from laconvnet.data.readers.streams import stream_objects
 from laconvnet.data.schema import DatasetInfo, Record, has_word
 

@@ -21,7 +21,7 @@ _EPOCHS, _BATCH = 20, 128
 
 
 def _scores(record: Record) -> Mapping[str, float]:
-    return as_scores(record.answer) if record.answers is None else record.answers
+    return as_scores(record.answer, record.answers)
 
 
 def _right(record: Record) -> str | None:

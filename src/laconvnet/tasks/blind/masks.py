@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 
-from laconvnet.data import Record, union_mask
+from laconvnet.data import Record, resize_mask, union_mask
 from laconvnet.metrics import GeneralizedSegmentationMetrics, SegmentationMetrics
 
 Mask = npt.NDArray[np.bool_]
@@ -18,11 +17,6 @@ Mask = npt.NDArray[np.bool_]
 _GRID = 64  # the constant mask is chosen in pictures of this size
 _JUDGES = 4000
 _THRESHOLDS = np.arange(1, 20) / 20
-
-
-def _resize(mask: Mask, width: int, height: int) -> Mask:
-    picture = Image.fromarray(mask.astype(np.uint8) * 255).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(picture) > 127
 
 
 def _true_mask(record: Record) -> Mask:
@@ -44,7 +38,7 @@ class BlindMasks:
         """Choose the mask on at most 4,000 records with a target, drawn at random."""
         labelled = [record for record in records if record.masks]
         order = np.random.default_rng(seed).permutation(len(labelled))[:_JUDGES]
-        masks = np.array([_resize(_true_mask(labelled[number]), _GRID, _GRID) for number in order])
+        masks = np.array([resize_mask(_true_mask(labelled[number]), _GRID, _GRID) for number in order])
         share = masks.mean(0)
 
         def mean_iou(candidate: Mask) -> float:
@@ -70,7 +64,7 @@ class BlindMasks:
             true = _true_mask(record)
             chosen = {
                 "whole image": np.ones_like(true),
-                "best constant mask": _resize(self.constant, record.width, record.height),
+                "best constant mask": resize_mask(self.constant, record.width, record.height),
                 "no target": np.zeros_like(true),
             }
             for name, rows in counts.items():
