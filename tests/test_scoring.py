@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from laconvnet.data import generate
+from laconvnet.data import FolderDataset, generate
 from laconvnet.language import Vocabulary
-from laconvnet.models import Preprocess, build_model, save_checkpoint
+from laconvnet.models import Preprocess, build_model, load_checkpoint, save_checkpoint
 from laconvnet.scenes import WORLDS, SceneSource, answers
-from laconvnet.scoring import score_checkpoint
+from laconvnet.scoring import score, score_checkpoint
+from laconvnet.tasks import build_task
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,26 @@ def iou(a, b):
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     both = max(width, 0) * max(height, 0)
     return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+
+def test_every_value_has_an_interval(folders):
+    result = score_checkpoint(folders / "model", folders / "world", "val")
+    assert result["intervals"].keys() == {"accuracy@0.25", "accuracy@0.5", "accuracy@0.75", "mean_iou"}
+    assert all(low <= result["metrics"][name] <= high for name, (low, high) in result["intervals"].items())
+
+
+def test_parts_of_a_score_make_up_the_whole(folders):
+    network, vocabulary, preprocess = load_checkpoint(folders / "model")
+    dataset = FolderDataset(folders / "world", "val", size=64)
+    whole = score(network, vocabulary, preprocess, dataset, build_task("rec"))
+    labels = [None if number == 0 else number % 3 for number in range(len(dataset))]
+    parts = whole.by(labels)
+    assert list(parts) == [0, 1, 2]
+    assert sum(len(part.records) for part in parts.values()) == len(dataset) - 1
+    assert parts[1].records[0] == dataset.records[1]
+    hits = sum(part.values()["accuracy@0.25"] * len(part.records) for part in parts.values())
+    first = whole.of([0]).values()["accuracy@0.25"]
+    assert hits + first == pytest.approx(whole.values()["accuracy@0.25"] * len(dataset))
 
 
 def test_shuffled_sentences_are_said_so(folders):

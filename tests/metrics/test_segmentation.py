@@ -162,6 +162,15 @@ def test_gres_by_hand() -> None:
     }
 
 
+def test_gres_by_group() -> None:
+    metric = GeneralizedSegmentationMetrics()
+    metric.update(SHARED, PREDICTED, TARGET, groups=["a", "a", "a", "b", "b", None, "b"])
+    result = values(metric)
+    assert result["gIoU/a"] == pytest.approx((1 + 1 + 0) / 3)
+    assert result["gIoU/b"] == pytest.approx((80 / 120 + 0 + 0.7) / 3)
+    assert result["cIoU/b"] == pytest.approx((80 + 70) / (120 + 100 + 100))
+
+
 def test_gres_with_another_smallest_mask() -> None:
     result = gres(GeneralizedSegmentationMetrics(min_pixels=40))
     assert result["gIoU"] == pytest.approx((1 + 0 + 0 + 80 / 120 + 0.4 + 1 + 0.7) / 7)

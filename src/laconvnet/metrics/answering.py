@@ -14,21 +14,17 @@ from laconvnet.metrics.grouped import GroupedSums
 class _MeanScore(GroupedSums):
     """The mean of one score per sample, over all samples and per group of samples."""
 
+    by_group = ("accuracy",)
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(columns=2, **kwargs)  # number of samples, sum of scores
 
     def _add_scores(self, scores: Tensor, groups: Sequence[str | None] | None) -> None:
         self.add_rows(torch.stack([torch.ones_like(scores), scores], dim=1), groups)
 
-    def compute(self) -> dict[str, Tensor]:
-        """Divide the sums.
-
-        Returns:
-            0-d tensors in [0, 1] by name: "accuracy", NaN without a sample, and "accuracy/<group>" for every group
-            with a sample.
-        """
-        values = {"accuracy": self.sums[1] / self.sums[0]}
-        return values | {f"accuracy/{name}": row[1] / row[0] for name, row in self.groups().items()}
+    def ratios(self, sums: Tensor) -> dict[str, Tensor]:
+        """ "accuracy", in [0, 1]."""
+        return {"accuracy": sums[..., 1] / sums[..., 0]}
 
 
 class AnswerAccuracy(_MeanScore):

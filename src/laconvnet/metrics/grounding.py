@@ -45,6 +45,8 @@ class GroundingAccuracy(GroupedSums):
     when the processes met different groups.
     """
 
+    by_group = ("accuracy@0.5",)
+
     def __init__(self, **kwargs: Any) -> None:
         """Start empty.
 
@@ -72,17 +74,8 @@ class GroundingAccuracy(GroupedSums):
         rows = torch.where(target.isfinite().all(dim=1, keepdim=True), rows, torch.zeros_like(rows))
         self.add_rows(rows, groups)
 
-    def compute(self) -> dict[str, Tensor]:
-        """Divide the sums.
-
-        Returns:
-            0-d tensors in [0, 1] by name: "accuracy@0.25", "accuracy@0.5", "accuracy@0.75", "mean_iou", and
-            "accuracy@0.5/<group>" for every group with a sentence; NaN when no sentence had a target.
-        """
-        count, total_iou, *hits = self.sums.unbind()
+    def ratios(self, sums: Tensor) -> dict[str, Tensor]:
+        """ "accuracy@0.25", "accuracy@0.5", "accuracy@0.75" and "mean_iou", all in [0, 1]."""
+        count, total_iou, *hits = sums.unbind(-1)
         values = {f"accuracy@{t:g}": hit / count for t, hit in zip(THRESHOLDS, hits, strict=True)}
-        values["mean_iou"] = total_iou / count
-        column = 2 + THRESHOLDS.index(0.5)
-        for name, row in self.groups().items():
-            values[f"accuracy@0.5/{name}"] = row[column] / row[0]
-        return values
+        return values | {"mean_iou": total_iou / count}

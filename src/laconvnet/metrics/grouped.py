@@ -14,10 +14,16 @@ from torchmetrics import Metric
 class GroupedSums(Metric):
     """Sums of one row of numbers per sample, over all samples and per group of samples.
 
-    A metric built on it makes the rows, with a 1 in the first column, and divides the sums by the first. Every
-    state is a sum, so the value over several processes is the value one process would have computed on all of
-    their samples, also when the processes met different groups.
+    A metric built on it makes the rows, with a 1 in the first column for a sample that counts, and says in `ratios`
+    what is made of their sums. Every state is a sum, so the value over several processes is the value one process
+    would have computed on all of their samples, also when the processes met different groups.
+
+    Attributes:
+        by_group: names of the values that are also given for every group.
+        rows: set it to an empty list to keep every row, in order; see `bootstrap_intervals`.
     """
+
+    by_group: tuple[str, ...]
 
     is_differentiable = False
     higher_is_better = True
@@ -38,6 +44,30 @@ class GroupedSums(Metric):
         # One row per group. The names only ever grow, in an order all processes are brought to before a sum.
         self.add_state("group_sums", torch.zeros(0, columns, dtype=torch.float64), dist_reduce_fx="sum")
         self.group_names: list[str] = []
+        self.rows: list[Tensor] | None = None
+
+    def ratios(self, sums: Tensor) -> dict[str, Tensor]:
+        """The metric's values, by name, of rows that were summed.
+
+        Args:
+            sums: float64 (..., columns).
+
+        Returns:
+            Tensors (...,) by name; NaN where there is nothing to divide by.
+        """
+        raise NotImplementedError
+
+    def compute(self) -> dict[str, Tensor]:
+        """The values over all samples, and those named in `by_group` as "<value>/<group>" for every group.
+
+        Returns:
+            0-d tensors by name.
+        """
+        values = self.ratios(self.sums)
+        for group, sums in self.groups().items():
+            of_group = self.ratios(sums)
+            values |= {f"{name}/{group}": of_group[name] for name in self.by_group}
+        return values
 
     def add_rows(self, rows: Tensor, groups: Sequence[str | None] | None) -> None:
         """Add rows to the sums, without waiting for the device.
@@ -53,6 +83,8 @@ class GroupedSums(Metric):
         if len(groups) != len(rows):
             raise ValueError(f"{len(rows)} samples need {len(rows)} groups, got {len(groups)}")
         self.sums = self.sums + rows.sum(dim=0)
+        if self.rows is not None:
+            self.rows.append(rows)
         for name in dict.fromkeys(groups):
             if name is not None and name not in self.group_names:
                 self.group_names.append(name)

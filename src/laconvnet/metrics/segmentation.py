@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from laconvnet.metrics.grouped import GroupedSums
 
@@ -53,6 +52,8 @@ class SegmentationMetrics(GroupedSums):
     oIoU gains nothing. RES assumes a target in every picture; GeneralizedSegmentationMetrics does not.
     """
 
+    by_group = ("mean_iou", "oIoU")
+
     def __init__(self, **kwargs: Any) -> None:
         """Start empty.
 
@@ -79,24 +80,14 @@ class SegmentationMetrics(GroupedSums):
         hits = [(iou >= threshold).double() for threshold in THRESHOLDS]
         self.add_rows(torch.stack([torch.ones_like(iou), iou, intersection, union, *hits], dim=1), groups)
 
-    def compute(self) -> dict[str, Tensor]:
-        """Divide the sums.
-
-        Returns:
-            0-d tensors in [0, 1] by name: "mean_iou", "oIoU", "Pr@0.5", "Pr@0.6", "Pr@0.7", "Pr@0.8", "Pr@0.9",
-            and "mean_iou/<group>" and "oIoU/<group>" for every group with a sample; NaN without a sample, and
-            "oIoU" also when all masks were empty.
-        """
-        count, total_iou, intersection, union, *hits = self.sums.unbind()
+    def ratios(self, sums: Tensor) -> dict[str, Tensor]:
+        """ "mean_iou", "oIoU" (NaN also when all masks were empty), "Pr@0.5" to "Pr@0.9", all in [0, 1]."""
+        count, total_iou, intersection, union, *hits = sums.unbind(-1)
         values = {"mean_iou": total_iou / count, "oIoU": intersection / union}
-        values |= {f"Pr@{t:g}": hit / count for t, hit in zip(THRESHOLDS, hits, strict=True)}
-        for name, row in self.groups().items():
-            values[f"mean_iou/{name}"] = row[1] / row[0]
-            values[f"oIoU/{name}"] = row[2] / row[3]
-        return values
+        return values | {f"Pr@{t:g}": hit / count for t, hit in zip(THRESHOLDS, hits, strict=True)}
 
 
-class GeneralizedSegmentationMetrics(Metric):
+class GeneralizedSegmentationMetrics(GroupedSums):
     """GRES: gIoU, cIoU, N-acc, T-acc and Pr@X, where a sentence may name several objects or none.
 
     The rules are those of gRefCOCO (Liu et al., "GRES: Generalized Referring Expression Segmentation", 2023). A
@@ -117,14 +108,10 @@ class GeneralizedSegmentationMetrics(Metric):
     - ``T-acc``, the share of the samples with a target that are predicted to have one.
     - ``Pr@X``, the share of the samples with a target that have IoU_n >= X.
 
-    Every state is a sum, so several processes compute what one would on all of their samples.
+    gIoU and cIoU are also given per group of samples.
     """
 
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = True
-
-    sums: Tensor
+    by_group = ("gIoU", "cIoU")
 
     def __init__(self, min_pixels: int = 50, **kwargs: Any) -> None:
         """Start empty.
@@ -136,14 +123,12 @@ class GeneralizedSegmentationMetrics(Metric):
         Raises:
             ValueError: `min_pixels` is less than 1.
         """
-        super().__init__(**kwargs)
+        # number of samples, of those without a target, of both kinds where the prediction agrees, sum of IoU, of
+        # intersections and of unions, hits per threshold
+        super().__init__(columns=7 + len(GENERALIZED_THRESHOLDS), **kwargs)
         if min_pixels < 1:
             raise ValueError(f"min_pixels must be 1 or more, got {min_pixels}")
         self.min_pixels = min_pixels
-        # samples without and with a target, both again where the prediction agrees, sum of IoU, of intersections
-        # and of unions, hits per threshold
-        columns = 7 + len(GENERALIZED_THRESHOLDS)
-        self.add_state("sums", torch.zeros(columns, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(
         self,
@@ -151,6 +136,7 @@ class GeneralizedSegmentationMetrics(Metric):
         predicted_areas: Tensor,
         target_areas: Tensor,
         no_target: Tensor | None = None,
+        groups: Sequence[str | None] | None = None,
     ) -> None:
         """Count a batch, without waiting for the device.
 
@@ -159,9 +145,10 @@ class GeneralizedSegmentationMetrics(Metric):
             predicted_areas: int64 (N,), pixels of the predicted mask at the picture's original size.
             target_areas: int64 (N,), pixels of the union of the true objects; 0 where there is no target.
             no_target: bool (N,), the decisions that there is no target; None counts the predicted pixels instead.
+            groups: the group of each sample, or None for a sample without a group.
 
         Raises:
-            ValueError: the shapes or a type do not fit.
+            ValueError: the shapes, a type or the number of groups do not fit.
         """
         _check_counts(intersections=intersections, predicted_areas=predicted_areas, target_areas=target_areas)
         if no_target is None:
@@ -176,20 +163,20 @@ class GeneralizedSegmentationMetrics(Metric):
         union = (predicted_areas + target_areas - intersections).masked_fill(absent & no_target, 0).double()
         iou = torch.where(absent, no_target.double(), intersection / union)
         hits = [~absent & (iou >= threshold) for threshold in GENERALIZED_THRESHOLDS]
-        columns = [absent, ~absent, absent & no_target, ~absent & ~no_target, iou, intersection, union, *hits]
-        self.sums = self.sums + torch.stack([column.double().sum() for column in columns])
+        agreed = [absent & no_target, ~absent & ~no_target]
+        columns = [torch.ones_like(iou), absent, *agreed, iou, intersection, union, *hits]
+        self.add_rows(torch.stack([column.double() for column in columns], dim=1), groups)
 
-    def compute(self) -> dict[str, Tensor]:
-        """Divide the sums.
+    def ratios(self, sums: Tensor) -> dict[str, Tensor]:
+        """ "gIoU", "cIoU", "N-acc", "T-acc", "Pr@0.7", "Pr@0.8" and "Pr@0.9", all in [0, 1].
 
-        Returns:
-            0-d tensors in [0, 1] by name: "gIoU", "cIoU", "N-acc", "T-acc", "Pr@0.7", "Pr@0.8", "Pr@0.9". NaN where
-            there is nothing to divide by: "N-acc" without a sample that has no target, "T-acc" and "Pr@X" without
-            one that has, "cIoU" when every sample was rightly predicted to have none.
+        NaN where there is nothing to divide by: "N-acc" without a sample that has no target, "T-acc" and "Pr@X" without
+        one that has, "cIoU" when every sample was rightly predicted to have none.
         """
-        absent, present, absent_agreed, present_agreed, iou, intersection, union, *hits = self.sums.unbind()
+        count, absent, absent_agreed, present_agreed, iou, intersection, union, *hits = sums.unbind(-1)
+        present = count - absent
         values = {
-            "gIoU": iou / (absent + present),
+            "gIoU": iou / count,
             "cIoU": intersection / union,
             "N-acc": absent_agreed / absent,
             "T-acc": present_agreed / present,

@@ -175,7 +175,7 @@ class GeneralizedSegmentation(Segmentation):
         return losses
 
     def metric(self) -> Metric:
-        """gIoU, cIoU, N-acc, T-acc and Pr@X."""
+        """gIoU, cIoU, N-acc, T-acc and Pr@X, the first two also by group."""
         return GeneralizedSegmentationMetrics(self.min_pixels)
 
     def update(self, metric: Metric, outputs: Outputs, batch: Batch) -> None:
@@ -184,6 +184,7 @@ class GeneralizedSegmentation(Segmentation):
         metric.update(
             *self._areas(outputs, batch).to(metric.device),
             no_target=None if decisions is None else decisions.to(metric.device),
+            groups=batch["groups"],
         )
 
     def _decisions(self, outputs: Outputs) -> Tensor | None:

@@ -19,6 +19,7 @@ def evaluate(
     task: Task,
     device: torch.device | str,
     *,
+    metric: Any = None,
     on_predictions: Callable[[list[dict[str, Any]]], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> dict[str, float]:
@@ -29,6 +30,7 @@ def evaluate(
         loader: batches as the collator makes them; over several processes each yields its own share.
         task: decodes the outputs and owns the metric.
         device: where the network is.
+        metric: what counts; by default a fresh metric of the task.
         on_predictions: receives the task's JSON-ready predictions of each batch, one per sample, in order.
         should_stop: asked before every batch; the evaluation ends when it answers yes.
 
@@ -39,7 +41,8 @@ def evaluate(
         TrainingInterrupted: when `should_stop` answered yes.
     """
     device = torch.device(device)
-    metric = task.metric().to("cpu" if device.type == "mps" else device)  # the sums are float64, which MPS lacks
+    metric = task.metric() if metric is None else metric
+    metric = metric.to("cpu" if device.type == "mps" else device)  # the sums are float64, which MPS lacks
     was_training = model.training
     model.eval()
     try:

@@ -78,7 +78,7 @@ def _metrics(counts: torch.Tensor, groups: Sequence[str | None], generalized: bo
     both, predicted, true = counts
     metric = GeneralizedSegmentationMetrics() if generalized else SegmentationMetrics()
     if isinstance(metric, GeneralizedSegmentationMetrics):
-        metric.update(both, predicted, true)
+        metric.update(both, predicted, true, groups=groups)
     else:
         metric.update(both, predicted + true - both, groups)
     return {name: float(value) for name, value in metric.compute().items()}
