@@ -4,12 +4,13 @@ import errno
 import json
 import resource
 import signal
+from pathlib import Path
 
 import pytest
 import torch
 
 from laconvnet.language import Vocabulary
-from laconvnet.models import Preprocess, build_model, checkpoint, load_checkpoint, save_checkpoint
+from laconvnet.models import Preprocess, build_model, checkpoint, find_checkpoint, load_checkpoint, save_checkpoint
 
 VOCABULARY = Vocabulary(["red", "circle", "the"], num_buckets=2)
 PREPROCESS = Preprocess(size=96, resize="letterbox", max_length=15)
@@ -66,6 +67,43 @@ def test_large_weights_are_sharded(tmp_path, model):
     assert all(
         torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), model.state_dict().values(), strict=True)
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path, model, dtype):
+    for name, options in {"whole": {}, "half": {"dtype": dtype}}.items():
+        save_checkpoint(tmp_path / name, model, vocabulary=VOCABULARY, preprocess=PREPROCESS, card="", **options)
+    whole, half = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "half"))
+    assert 0.45 * whole < half < 0.55 * whole
+    loaded, _, _ = load_checkpoint(tmp_path / "half")
+    for name, value in model.state_dict().items():
+        found = loaded.state_dict()[name]
+        assert found.dtype == value.dtype, name
+        torch.testing.assert_close(found, value.to(dtype).to(value.dtype) if value.is_floating_point() else value)
+
+
+def test_weights_too_large_for_half_precision_are_refused(tmp_path, model):
+    with torch.no_grad():
+        model.heads["rec"].box.bias[0] = 1e6
+    with pytest.raises(
+        ValueError, match=r"1 weights hold numbers too large for torch\.float16, such as heads\.rec\.box"
+    ):
+        save_checkpoint(
+            tmp_path / "c", model, vocabulary=VOCABULARY, preprocess=PREPROCESS, card="", dtype=torch.float16
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shipped_name_is_found_unless_a_checkpoint_of_that_name_is_there(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(checkpoint, "shipped_checkpoints", lambda: {"small": folder})
+    monkeypatch.chdir(tmp_path)
+    assert find_checkpoint("small") == folder
+    (tmp_path / "small").mkdir()  # some other folder
+    assert find_checkpoint("small") == folder and load_checkpoint("small")[1] == VOCABULARY
+    (tmp_path / "small" / "config.json").write_text("{}")
+    assert find_checkpoint("small") == Path("small")
+    with pytest.raises(FileNotFoundError, match="or one of the shipped ones: small"):
+        find_checkpoint("large")
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocabulary.json", "preprocess.json"])

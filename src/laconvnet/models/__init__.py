@@ -1,6 +1,6 @@
 """The network, its presets, its checkpoints, and the authors' checkpoints."""
 
-from laconvnet.models.checkpoint import load_checkpoint, save_checkpoint
+from laconvnet.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, shipped_checkpoints
 from laconvnet.models.config import ModelConfig, Preprocess
 from laconvnet.models.inference import compile_look, named_dtype, prepare_for_inference
 from laconvnet.models.network import LaConvNet, Reading, build_model
@@ -15,10 +15,12 @@ __all__ = [
     "Reading",
     "build_model",
     "compile_look",
+    "find_checkpoint",
     "load_checkpoint",
     "load_official",
     "named_dtype",
     "prepare_for_inference",
     "resolve_config",
     "save_checkpoint",
+    "shipped_checkpoints",
 ]

@@ -6,6 +6,7 @@ Nothing is unpickled and nothing is fetched: a path is a path.
 import json
 import os
 import shutil
+from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +39,7 @@ def save_checkpoint(
     vocabulary: Vocabulary,
     preprocess: Preprocess,
     card: str,
+    dtype: torch.dtype | None = None,
     max_shard_size: str = "5GB",
 ) -> None:
     """Write a checkpoint folder, complete or not at all.
@@ -48,11 +50,12 @@ def save_checkpoint(
         vocabulary: the words its ids stand for.
         preprocess: how pictures and sentences reach it.
         card: text of the model card, Markdown.
+        dtype: number format of the weights in the file; float16 and bfloat16 halve it, None keeps the network's.
         max_shard_size: weights above it are split into several files with an index.
 
     Raises:
         OSError: writing failed, for example on a full disk; the previous folder is as it was.
-        ValueError: the vocabulary has another size than the network's table.
+        ValueError: the vocabulary has another size than the network's table, or a weight is too large for `dtype`.
     """
     if not isinstance(model, LaConvNet):
         raise TypeError(f"a checkpoint holds a LaConvNet, got {type(model).__name__}")
@@ -62,13 +65,14 @@ def save_checkpoint(
         )
     if model.state_dict().keys() != _skeleton(model.config).state_dict().keys():
         raise ValueError("this network was made ready for predicting; save the one it was made from")
+    weights = _as_format(model.state_dict(), dtype)
     target = Path(folder)
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
         try:
-            save_torch_state_dict(model.state_dict(), partial, max_shard_size=max_shard_size)
+            save_torch_state_dict(weights, partial, max_shard_size=max_shard_size)
         except SafetensorError as error:  # what its writer makes of a full disk
             raise OSError(f"{target} could not be written (is the disk full?): {error}") from error
         vocabulary.save(partial / VOCABULARY)
@@ -78,6 +82,16 @@ def save_checkpoint(
         replace_folder(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _as_format(weights: dict[str, torch.Tensor], dtype: torch.dtype | None) -> dict[str, torch.Tensor]:
+    """Weights in another number format; counters stay whole numbers."""
+    if dtype is None:
+        return weights
+    formatted = {name: w.to(dtype) if w.is_floating_point() else w for name, w in weights.items()}
+    if broken := [name for name, w in formatted.items() if (w.isinf() & weights[name].isfinite()).any()]:
+        raise ValueError(f"{len(broken)} weights hold numbers too large for {dtype}, such as {broken[0]}")
+    return formatted
 
 
 def _skeleton(config: ModelConfig) -> LaConvNet:
@@ -145,22 +159,49 @@ def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
     return weights
 
 
+def shipped_checkpoints() -> dict[str, Path]:
+    """The checkpoint folders that are installed with the package, by their names."""
+    home = Path(str(resources.files("laconvnet") / "weights"))
+    return {path.parent.name: path.parent for path in sorted(home.glob(f"*/{CONFIG}"))}
+
+
+def find_checkpoint(name: str | os.PathLike[str]) -> Path:
+    """The folder that a path, or the name of a shipped checkpoint, stands for.
+
+    Args:
+        name: a folder, or a key of `shipped_checkpoints`; a folder of that name that holds a checkpoint goes first.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileNotFoundError: it is neither.
+    """
+    root, shipped = Path(name), shipped_checkpoints()
+    if str(name) in shipped and not (root / CONFIG).is_file():
+        return shipped[str(name)]
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"{root} is not a folder; a checkpoint is a folder with {CONFIG} and {WEIGHTS}, or one of the shipped "
+            f"ones: {', '.join(shipped) or 'none'}"
+        )
+    return root
+
+
 def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[LaConvNet, Vocabulary, Preprocess]:
     """Read a checkpoint folder. Never touches the network.
 
     Args:
-        folder: as `save_checkpoint` wrote it.
+        folder: as `save_checkpoint` wrote it, or the name of a shipped one.
 
     Returns:
-        The network in evaluation mode on the CPU, its vocabulary, and its preprocessing.
+        The network in evaluation mode on the CPU in float32, its vocabulary, and its preprocessing.
 
     Raises:
         FileNotFoundError: the folder or one of its files is missing.
         ValueError: a file is broken, or the weights do not fit the configuration; the message names which.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise FileNotFoundError(f"{root} is not a folder; a checkpoint is a folder with {CONFIG} and {WEIGHTS}")
+    root = find_checkpoint(folder)
     config = _read_model(root / CONFIG, ModelConfig)
     model = _skeleton(config)
     weights = _read_weights(root)
@@ -174,6 +215,7 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[LaConvNet, Vocabula
             f"{len(missing)} weights missing {missing[:3]}, {len(unknown)} unknown {unknown[:3]}, "
             f"{len(wrong)} of another shape {wrong[:3]}"
         )
+    weights = {name: w.float() if w.is_floating_point() else w for name, w in weights.items()}
     model.load_state_dict(weights, assign=True)
     vocabulary = Vocabulary.load(root / VOCABULARY)
     if len(vocabulary) != config.vocabulary_size:
