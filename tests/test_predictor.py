@@ -186,7 +186,7 @@ def test_four_tasks_are_answered_at_once(monkeypatch):
     answer = all_tasks(batch_size=2)
     replace_outputs(monkeypatch, answer, no_target=-1.0, res=1.0)
     pictures = [picture(50, 40), picture(300, 20), picture(64, 64)]
-    for one, image in zip(answer(pictures, ["red", "left", "a dog"]), pictures, strict=True):
+    for one, image in zip(answer(pictures, ["red", "left", "a dog"], tasks=FOUR), pictures, strict=True):
         height, width = image.shape[:2]
         x0, y0, x1, y1 = one.box
         assert 0 <= x0 <= x1 <= width and 0 <= y0 <= y1 <= height and 0 <= one.score <= 1
@@ -248,5 +248,34 @@ def test_answers_are_written_below_the_picture():
 
 def test_drawing_four_tasks_shows_boxes_masks_and_captions():
     image = picture(400, 300)
-    drawn = draw(image, all_tasks()(image, ["red", "the circle"]))
+    drawn = draw(image, all_tasks()(image, ["red", "the circle"], tasks=FOUR))
     assert drawn.width == 400 and drawn.height > 300
+
+
+def test_questions_are_answered_and_other_sentences_pointed_at():
+    pointed, answered = all_tasks()(picture(50, 40), ["the red circle", "is the circle red? "])
+    assert pointed.box and pointed.mask is not None and pointed.no_target is not None and not pointed.answers
+    assert answered.answer in ANSWERS
+    assert answered.box is answered.score is answered.mask is answered.no_target is None
+
+
+def test_tasks_can_be_chosen():
+    (chosen,) = all_tasks()(picture(50, 40), "is the circle red?", tasks=["rec", "vqa"])
+    assert chosen.box and chosen.answers and chosen.mask is None and chosen.no_target is None
+    with pytest.raises(ValueError, match="this network learned rec, not vqa, res"):
+        predictor()(picture(50, 40), "red", tasks=["rec", "vqa", "res"])
+
+
+def test_where_nothing_is_meant_no_box_is_shown(monkeypatch):
+    answer, image = all_tasks(), picture(400, 300)
+    replace_outputs(monkeypatch, answer, no_target=1.0)
+    (found,) = answer(image, "the red circle")
+    assert str(found) == "'the red circle'; nothing in the picture is meant"
+    assert np.array_equal(np.asarray(draw(image, [found]))[:300], image)
+
+
+def test_a_prediction_is_scaled_with_its_picture():
+    (small,) = all_tasks()(picture(50, 40), "the red circle", tasks=["rec", "res"])
+    large = small.scaled(3)
+    assert large.box == pytest.approx([3 * side for side in small.box]) and large.mask.shape == (120, 150)
+    assert large.score == small.score

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from laconvnet.data import Sample, read_image, resize_to_input
+from laconvnet.data import Sample, read_image, resize_mask, resize_to_input
 from laconvnet.data.drawing import annotate
 from laconvnet.data.images import UInt8Array, to_rgb
 from laconvnet.language import Vocabulary
@@ -33,8 +33,8 @@ class Prediction:
         box: x0, y0, x1, y1 in the pixels of the picture as it is shown (upright); None without a box head.
         score: objectness of the box in [0, 1]; not a calibrated probability.
         mask: bool (H, W) in the pixels of the picture; None without a mask head.
-        no_target: whether the picture shows nothing that the sentence names, in which case the mask is empty; None
-            without the task gres.
+        no_target: whether the picture shows nothing that the sentence names, in which case the mask is empty and the
+            box means nothing; None without the task gres.
         answers: the likeliest answers with their shares in [0, 1], the first one first; empty without the task vqa.
         unknown_words: words of the sentence that the vocabulary does not hold.
     """
@@ -52,6 +52,16 @@ class Prediction:
         """The likeliest answer; None without the task vqa."""
         return self.answers[0][0] if self.answers else None
 
+    def scaled(self, factor: float) -> Prediction:
+        """The same of a picture that is `factor` times as wide and high."""
+        box, mask = self.box, self.mask
+        if box is not None:
+            x0, y0, x1, y1 = box
+            box = factor * x0, factor * y0, factor * x1, factor * y1
+        if mask is not None:
+            mask = resize_mask(mask, round(factor * mask.shape[1]), round(factor * mask.shape[0]))
+        return replace(self, box=box, mask=mask)
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the mask's pixels, of which the area is given."""
         values: dict[str, Any] = {"text": self.text}
@@ -67,10 +77,10 @@ class Prediction:
 
     def __str__(self) -> str:
         parts = [repr(self.text)]
-        if self.box is not None:
+        if self.box is not None and not self.no_target:
             x0, y0, x1, y1 = (round(v) for v in self.box)
             parts.append(f"box ({x0}, {y0})-({x1}, {y1}), score {self.score:.2f}")
-        if self.mask is not None:
+        if self.mask is not None and not self.no_target:
             parts.append(f"mask of {int(self.mask.sum())} pixels")
         if self.no_target:
             parts.append("nothing in the picture is meant")
@@ -137,8 +147,8 @@ class Predictor:
         self.vocabulary = vocabulary
         self.preprocess = preprocess
         self.batch_size = batch_size
+        self.tasks: tuple[str, ...] = model.config.tasks
         self._answers = model.config.answers
-        self._may_be_absent = "gres" in model.config.tasks
         self._last_read: tuple[tuple[str, ...], Reading] | None = None
 
     @classmethod
@@ -146,7 +156,8 @@ class Predictor:
         """Load a checkpoint folder from disk; never touches the network.
 
         Args:
-            path: the folder, such as the ``final/`` of a training run.
+            path: the folder, such as the ``final/`` of a training run, or the name of shipped weights: "photos-t" or
+                "scenes-t".
             **options: ``device``, ``batch_size``, ``dtype`` and ``compile``.
 
         Returns:
@@ -180,20 +191,31 @@ class Predictor:
                     stacklevel=3,
                 )
 
-    def __call__(self, pictures: Picture | Sequence[Picture], texts: str | Sequence[str]) -> list[Prediction]:
+    def __call__(
+        self,
+        pictures: Picture | Sequence[Picture],
+        texts: str | Sequence[str],
+        *,
+        tasks: Collection[str] | None = None,
+    ) -> list[Prediction]:
         """Answer sentences about pictures.
 
         Args:
             pictures: one for every sentence, or a single one that all sentences are about; sizes may differ.
             texts: one sentence or several.
+            tasks: which of the tasks that the network learned shall answer. By default, of a network that both answers
+                and points, vqa answers sentences that end with a question mark and its other tasks the others; any
+                other network does all it can.
 
         Returns:
             One prediction per sentence, in order.
 
         Raises:
-            ValueError: numbers of pictures and sentences differ, or a sentence has no words.
+            ValueError: numbers of pictures and sentences differ, a sentence has no words, or a task was not learned.
             ImageError: a picture cannot be read.
         """
+        if unlearned := [task for task in tasks or () if task not in self.tasks]:
+            raise ValueError(f"this network learned {', '.join(self.tasks)}, not {', '.join(unlearned)}")
         texts = [texts] if isinstance(texts, str) else list(texts)
         if isinstance(pictures, str | os.PathLike | Image.Image | np.ndarray):
             opened = [as_picture(pictures)] * len(texts)
@@ -205,11 +227,20 @@ class Predictor:
         predictions: list[Prediction] = []
         for start in range(0, len(texts), self.batch_size):
             part = slice(start, start + self.batch_size)
-            predictions += self._predict(opened[part], texts[part])
+            predictions += self._predict(opened[part], texts[part], tasks)
         return predictions
 
+    def _tasks_for(self, text: str) -> Collection[str]:
+        """The tasks that shall answer a sentence where none are asked for."""
+        if "vqa" not in self.tasks or len(self.tasks) == 1:
+            return self.tasks
+        is_question = text.rstrip().endswith("?")
+        return [task for task in self.tasks if (task == "vqa") == is_question]
+
     @torch.inference_mode()
-    def _predict(self, pictures: Sequence[UInt8Array], texts: Sequence[str]) -> list[Prediction]:
+    def _predict(
+        self, pictures: Sequence[UInt8Array], texts: Sequence[str], tasks: Collection[str] | None
+    ) -> list[Prediction]:
         reading = self._read(texts)
         no_boxes = np.zeros((0, 4), np.float32)
         samples = [
@@ -224,18 +255,22 @@ class Predictor:
         masks = self._masks(outputs, frames, sizes)
         absent = self._absent(outputs, masks)
         answers = best_answers(outputs["answer"], self._answers, 5) if "answer" in outputs else [[]] * len(texts)
-        return [
-            Prediction(
-                text,
-                box,
-                score,
-                np.zeros_like(mask) if none else mask,
-                none,
-                tuple(ranked),
-                tuple(self.vocabulary.unknown(text)),
+        predictions = []
+        for number, text in enumerate(texts):
+            asked = self._tasks_for(text) if tasks is None else tasks
+            mask, none = masks[number], absent[number] if "gres" in asked else None
+            predictions.append(
+                Prediction(
+                    text,
+                    boxes[number] if "rec" in asked else None,
+                    scores[number] if "rec" in asked else None,
+                    (np.zeros_like(mask) if none else mask) if {"res", "gres"} & {*asked} else None,
+                    none,
+                    tuple(answers[number]) if "vqa" in asked else (),
+                    tuple(self.vocabulary.unknown(text)),
+                )
             )
-            for text, box, score, mask, none, ranked in zip(texts, boxes, scores, masks, absent, answers, strict=True)
-        ]
+        return predictions
 
     def _boxes(
         self, outputs: dict[str, torch.Tensor], frames: torch.Tensor, sizes: torch.Tensor
@@ -255,7 +290,7 @@ class Predictor:
         """Whether nothing is meant: by the classifier, or by too small a mask where there is none."""
         if "no_target" in outputs:
             return [bool(decision) for decision in outputs["no_target"] > 0]
-        if not self._may_be_absent:
+        if "gres" not in self.tasks:
             return [None] * len(masks)
         return [bool(mask.sum() < MIN_PIXELS) for mask in masks]
 
@@ -268,19 +303,27 @@ def draw(picture: Picture, predictions: Sequence[Prediction]) -> Image.Image:
         predictions: what `Predictor` answered; each gets a colour of its own.
 
     Returns:
-        A new RGB picture. Below it stand the sentence when there is only one, and every sentence that has an answer.
+        A new RGB picture. Below it stand the sentence when there is only one, and every sentence that has no box.
     """
-    boxed = [prediction for prediction in predictions if prediction.box is not None]
+    boxed = [prediction for prediction in predictions if prediction.box is not None and not prediction.no_target]
+    meant = boxed + [prediction for prediction in predictions if prediction not in boxed and not prediction.no_target]
     alone = len(predictions) == 1
     captions = [
-        f"{prediction.text}\nanswer: {prediction.answer}" if prediction.answer is not None else prediction.text
+        f"{prediction.text}\n{_verdict(prediction)}".rstrip()
         for prediction in predictions
-        if alone or prediction.answer is not None or prediction.box is None
+        if alone or prediction not in boxed or prediction.answer is not None
     ]
     return annotate(
         as_picture(picture),
         [prediction.box or () for prediction in boxed],
         "\n".join(captions),
         labels=[f"{p.score:.2f}" if alone else p.text for p in boxed],
-        masks=[prediction.mask for prediction in predictions if prediction.mask is not None],
+        masks=[prediction.mask for prediction in meant if prediction.mask is not None],
     )
+
+
+def _verdict(prediction: Prediction) -> str:
+    """What is said of a sentence beside box and mask."""
+    if prediction.no_target:
+        return "nothing is meant"
+    return "" if prediction.answer is None else f"answer: {prediction.answer}"
