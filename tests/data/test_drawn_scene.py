@@ -33,9 +33,13 @@ def test_boxes_are_the_extents_of_the_targets_pixels(drawn: list[DrawnScene]) ->
                 assert np.array_equal(decode_mask(mask), instances == target)
 
 
-def test_a_question_has_an_answer_and_no_boxes(drawn: list[DrawnScene]) -> None:
-    record = drawn[0].record(4, with_masks=True)
-    assert record.answer is not None and record.boxes is None and record.masks is None
+def test_a_question_has_an_answer_masks_of_what_it_asks_about_and_no_boxes(drawn: list[DrawnScene]) -> None:
+    record, sentence = drawn[0].record(4, with_masks=True), drawn[0].sentences[4]
+    assert record.answer == sentence.answer is not None and record.boxes is None and record.masks is not None
+    shown = [decode_mask(mask) for mask in record.masks]
+    expected = [drawn[0].instances == target for target in sentence.targets]
+    assert len(shown) == len(expected) and all(map(np.array_equal, shown, expected))
+    assert drawn[0].record(4).masks is None
     assert record.program is not None and record.group in SOURCE.families
 
 

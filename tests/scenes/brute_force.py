@@ -29,12 +29,28 @@ def relationships(scene: Mapping[str, Any]) -> dict[str, list[list[int]]]:
 
 def evaluate(scene: Mapping[str, Any], program: Sequence[Mapping[str, Any]]) -> Any:
     """What a list of nodes gives: a set of indices, an index, an integer, a boolean or a value."""
-    waiting: dict[int, Any] = {}
-    for place, node in enumerate(program):
-        taken = [waiting.pop(where) for where in node["inputs"]]  # a node gives its result to one later node
-        waiting[place] = _apply(scene, node["function"], taken, list(node["value_inputs"]))
-    assert list(waiting) == [len(program) - 1], f"nodes {list(waiting)} are not used"
-    return waiting[len(program) - 1]
+    used = [where for node in program for where in node["inputs"]]
+    assert sorted(used) == list(range(len(program) - 1)), f"each node but the last is used once, not {used}"
+    return results(scene, program)[-1]
+
+
+def results(scene: Mapping[str, Any], program: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """What every node gives."""
+    given: list[Any] = []
+    for node in program:
+        taken = [given[where] for where in node["inputs"]]
+        given.append(_apply(scene, node["function"], taken, list(node["value_inputs"])))
+    return given
+
+
+def asked_about(scene: Mapping[str, Any], program: Sequence[Mapping[str, Any]]) -> set[int]:
+    """The objects that a question counts or whose values it reads."""
+    given, found = results(scene, program), set()
+    for node in program:
+        if node["function"] in ("count", "exist") or node["function"].startswith("query_"):
+            objects = given[node["inputs"][0]]
+            found |= {objects} if isinstance(objects, int) else objects
+    return found
 
 
 def answer(scene: Mapping[str, Any], program: Sequence[Mapping[str, Any]]) -> str:

@@ -50,12 +50,12 @@ def exported(scene: Scene, **sizes: int) -> dict[str, Any]:
     return scenes_json([scene], "val", image_names=["a.png"], **sizes)["scenes"][0]
 
 
-def said(text: str, program: str, group: str, answer: str | None, targets: tuple[int, ...] | None) -> Sentence:
+def said(text: str, program: str, group: str, answer: str | None, targets: tuple[int, ...]) -> Sentence:
     return Sentence(text, parse_program(program), group, answer, targets, 0)
 
 
-QUESTION = said("How many?", "count(scene)", "count", "3", None)
-ASKED_COLOR = said("What color?", "query_color(unique(filter_shape[cube](scene)))", "query_attribute", "blue", None)
+QUESTION = said("How many?", "count(scene)", "count", "3", (0, 1, 2))
+ASKED_COLOR = said("What color?", "query_color(unique(filter_shape[cube](scene)))", "query_attribute", "blue", (1,))
 EXPRESSION = said("the blue one", "filter_color[blue](scene)", "attribute", None, (1,))
 FULLY = said("fully visible ones", "filter_visible[fully](scene)", "visibility", None, (0,))
 

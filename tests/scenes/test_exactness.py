@@ -66,7 +66,10 @@ def test_every_answer_and_every_target_is_recomputed(name: str) -> None:
         said = [sentences(scene, rng, world)]
         (file,) = reread(scenes_json([scene], name, width=224, height=224, **picture), "scenes")
         assert file["relationships"] == brute_force.relationships(file)
-        for question in reread(questions_json(said, name, **picture), "questions"):
+        asked = [sentence for sentence in said[0] if sentence.answer is not None]
+        questions = reread(questions_json(said, name, **picture), "questions")
+        for question, sentence in zip(questions, asked, strict=True):
+            assert sorted(brute_force.asked_about(file, question["program"])) == list(sentence.targets)
             assert brute_force.answer(file, question["program"]) == question["answer"], (scene, question)
             seen[question["group"], "question"] += 1
         for refexp in reread(refexps_json(said, name, **picture), "refexps"):

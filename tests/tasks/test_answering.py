@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from laconvnet.tasks import Answering, best_answers, build_task
+from laconvnet.tasks import Answering, best_answers, build_task, dice_loss, mask_loss
 
 ANSWERS = ("yes", "no", "red")
 
@@ -53,6 +53,21 @@ def test_half_precision_logits_give_a_loss_in_float32():
         assert task.loss({"answer": logits}, batch(["no", "yes"], [{"no": 1.0}, {}]))["loss"].dtype == torch.float32
 
 
+def test_masks_of_what_is_asked_about_add_their_losses():
+    logits, masks = torch.randn(2, 3), torch.randn(2, 1, 8, 8, requires_grad=True)
+    targets = torch.zeros(2, 8, 8, dtype=torch.bool)
+    targets[0, 2:5, 3:7] = True
+    given = batch(["no", "red"]) | {"target_masks": targets}
+    plain = Answering(answers=ANSWERS).loss({"answer": logits}, given)["loss"]
+    losses = Answering(answers=ANSWERS, mask_weight=0.5).loss({"answer": logits, "res": masks}, given)
+    wanted = mask_loss(masks, targets[:, None]) + dice_loss(masks, targets[:, None])
+    assert losses["answer_loss"] == pytest.approx(plain.item())
+    assert losses["mask_loss"] == pytest.approx(wanted.item())
+    assert losses["loss"].item() == pytest.approx(plain.item() + 0.5 * wanted.item())
+    losses["loss"].backward()
+    assert masks.grad is not None and masks.grad.abs().sum() > 0
+
+
 LOGITS = torch.tensor([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0], [3.0, 0.0, 0.0]])
 SAID = ["yes", "no", "red", "yes"]
 
@@ -93,6 +108,8 @@ def test_the_best_answers_come_in_order():
 def test_records_need_the_labels_of_the_loss():
     assert build_task("vqa", answers=ANSWERS).labels == ("answer",)
     assert build_task("vqa", answers=ANSWERS, loss="soft_bce").labels == ("answers",)
+    looking = build_task("vqa", answers=ANSWERS, mask_weight=1.0)
+    assert looking.labels == ("answer", "masks") and looking.heads == ("answer", "res")
 
 
 @pytest.mark.parametrize(
@@ -101,6 +118,7 @@ def test_records_need_the_labels_of_the_loss():
         ({"answers": ()}, r"answers must be at least one, each once; got 0: \[\]"),
         ({"answers": ["yes", "no", "yes"]}, r"each once; got 3: \['yes', 'no', 'yes'\]"),
         ({"answers": ANSWERS, "loss": "hinge"}, r"loss must be one of \('cross_entropy', 'soft_bce'\), got 'hinge'"),
+        ({"answers": ANSWERS, "mask_weight": -1.0}, r"mask_weight must be 0 or more, got -1\.0"),
         ({}, "options of task 'vqa'.*answers"),
     ],
 )

@@ -22,7 +22,7 @@ FOUR: dict[str, dict[str, Any]] = {
     "rec": {},
     "res": {"dice_weight": 1.0},
     "gres": {"no_target": "classifier"},
-    "vqa": {"weight": 0.5},
+    "vqa": {"weight": 0.5, "mask_weight": 1.0},
 }
 SERVES = {"rec": ["rec", "res"], "gres": ["gres"], "vqa": ["vqa"]}
 SCENES = {"train": 6, "val": 2}
@@ -141,8 +141,15 @@ def test_a_run_on_three_folders_learns_four_tasks(tmp_path: Path, folders: Path)
     assert network.config.tasks == tuple(FOUR) and network.config.head.no_target and preprocess.max_length is None
     assert network.config.answers == list_answers(config)
     predictor = Predictor.from_pretrained(tmp_path / "run" / "final")
-    (one,) = predictor(next((folders / "rec" / "images").glob("*.png")), "the red cube")
-    assert one.box is not None and one.mask is not None and one.no_target is not None and one.answer is not None
+    found, answered = predictor(next((folders / "rec" / "images").glob("*.png")), ["the red cube", "is it red?"])
+    assert found.box is not None and found.mask is not None and found.no_target is not None and found.answer is None
+    assert answered.answer in network.config.answers and answered.box is None and answered.mask is None
+
+
+def test_masks_of_questions_need_a_mask_head(tmp_path: Path, folders: Path) -> None:
+    config = configure(tmp_path, {"root": str(folders / "vqa")}, tasks={"vqa": {"mask_weight": 1.0}})
+    with pytest.raises(ValueError, match=r"tasks\.vqa\.mask_weight needs a mask head: add res or gres to vqa"):
+        build_parts(config)
 
 
 def test_an_epoch_visits_each_folder_as_often_as_its_weight_says(tmp_path: Path, folders: Path) -> None:

@@ -36,13 +36,15 @@ class DrawnScene:
     instances: npt.NDArray[np.int16]
     sentences: tuple[Sentence, ...]
 
-    def masks(self, number: int) -> list[npt.NDArray[np.bool_]] | None:
-        """Where each target of sentence `number` is visible, bool (H, W); None for a question."""
-        targets = self.sentences[number].targets
-        return None if targets is None else [self.instances == target for target in targets]
+    def masks(self, number: int) -> list[npt.NDArray[np.bool_]]:
+        """Where each target of sentence `number` is visible, bool (H, W)."""
+        return [self.instances == target for target in self.sentences[number].targets]
 
     def record(self, number: int, *, with_masks: bool = False) -> Record:
-        """The record of sentence `number`; masks are encoded only where they are asked for."""
+        """The record of sentence `number`; masks are encoded only where they are asked for.
+
+        The masks of a question show what it counts, looks at or compares; it has no boxes, since it points at nothing.
+        """
         sentence, masks = self.sentences[number], self.masks(number)
         height, width = self.instances.shape
         return Record(
@@ -51,8 +53,8 @@ class DrawnScene:
             width=width,
             height=height,
             text=sentence.text,
-            boxes=None if masks is None else tuple(map(_box, masks)),
-            masks=tuple(map(encode_mask, masks)) if with_masks and masks is not None else None,
+            boxes=tuple(map(_box, masks)) if sentence.answer is None else None,
+            masks=tuple(map(encode_mask, masks)) if with_masks else None,
             answer=sentence.answer,
             group=sentence.group,
             program=str(sentence.program),

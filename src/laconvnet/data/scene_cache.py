@@ -97,7 +97,5 @@ def _fields(sentence: Sentence) -> dict[str, Any]:
     return {**fields, "program": str(sentence.program)}
 
 
-def _sentence(
-    text: str, program: str, group: str, answer: str | None, targets: list[int] | None, hops: int
-) -> Sentence:
-    return Sentence(text, parse_program(program), group, answer, None if targets is None else tuple(targets), hops)
+def _sentence(text: str, program: str, group: str, answer: str | None, targets: list[int], hops: int) -> Sentence:
+    return Sentence(text, parse_program(program), group, answer, tuple(targets), hops)

@@ -136,7 +136,7 @@ class SceneDataset(Dataset[Example]):
 
     def _example(self, index: int, record: Record, scene: DrawnScene) -> Example:
         boxes = np.array(record.boxes or (), dtype=np.float32).reshape(-1, 4)
-        masks = scene.masks(index % len(self.source)) or () if self.with_masks else None
+        masks = scene.masks(index % len(self.source)) if self.with_masks else None
         sample = Sample(scene.image, boxes, record.text, masks=masks)
         if self._transform is not None:
             sample = self._transform(sample, np.random.default_rng([self.seed, int(self._epoch), index]))

@@ -124,18 +124,19 @@ class SceneLoader:
         place = torch.tensor([places[scene] for scene in scenes], device=self.device)
         masks = _target_masks(rendering.instances[place], targets)
         batch["images"] = rendering.images[place].permute(0, 3, 1, 2).contiguous()
-        batch["target_boxes"] = _extents(masks)
+        points = torch.tensor([answer is None for answer in batch["answer"]], device=self.device)
+        batch["target_boxes"] = _extents(masks).where(points[:, None], torch.nan)
         if self.dataset.with_masks:
             batch["target_masks"] = masks
             batch["record_masks"] = [None] * len(masks)
         return batch
 
 
-def _target_masks(instances: Tensor, targets: Sequence[tuple[int, ...] | None]) -> Tensor:
+def _target_masks(instances: Tensor, targets: Sequence[tuple[int, ...]]) -> Tensor:
     """Where (N, S, S) instance maps show one of the targets of their sentence, bool."""
     wanted = torch.zeros(len(targets), int(instances.max()) + 2, dtype=torch.bool)
     for row, numbers in zip(wanted, targets, strict=True):
-        row[[number + 1 for number in numbers or ()]] = True  # column 0 is the ground
+        row[[number + 1 for number in numbers]] = True  # column 0 is the ground
     return wanted.to(instances.device).gather(1, instances.flatten(1) + 1).view_as(instances)
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from laconvnet.scenes.expressions import KINDS, refer
 from laconvnet.scenes.grammar import words
-from laconvnet.scenes.programs import Program, answer, execute, parse_program
+from laconvnet.scenes.programs import Program, answer, count_hops, execute, parse_program
 from laconvnet.scenes.questions import FAMILIES, ask
 from laconvnet.scenes.renderer import Rendering, picture_size, render
 from laconvnet.scenes.scene import Scene, SceneObject
@@ -12,7 +12,7 @@ from laconvnet.scenes.sentence import NoSentenceError, Sentence, answers
 from laconvnet.scenes.source import SceneSample, SceneSource
 from laconvnet.scenes.world import WORLDS, World
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Changes whenever the same numbers may give another scene, sentence or picture."""
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "answer",
     "answers",
     "ask",
+    "count_hops",
     "execute",
     "parse_program",
     "picture_size",

@@ -166,7 +166,7 @@ def refexps_json(sentences: Sequence[Sequence[Sentence]], split: str, *, image_n
     """
     refexps: list[dict[str, Any]] = []
     for sentence, common in _with_places(sentences, split, image_names):
-        if sentence.targets is not None:
+        if sentence.answer is None:
             program = program_json(sentence.program)
             program[-1]["_output"] = list(sentence.targets)
             refexps.append(

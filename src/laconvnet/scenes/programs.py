@@ -197,6 +197,15 @@ def count_hops(program: Program) -> int:
     return sum(part.function == "relate" or part.function.startswith("same_") for part in walk(program))
 
 
+def subjects(program: Program) -> Iterator[Program]:
+    """Yields the parts of a program whose objects it names, or counts, looks at or compares; the outermost ones."""
+    if program.type in ("objects", "object"):
+        yield program
+        return
+    for part in program.inputs:
+        yield from subjects(part)
+
+
 def evaluate(program: Program, facts: Facts) -> int | str:
     """Returns what a program gives, where a set of objects is bits of an integer.
 
@@ -204,6 +213,20 @@ def evaluate(program: Program, facts: Facts) -> int | str:
         NotUniqueError: if a `unique` in it is not given exactly one object.
     """
     return _RULES[program.function].run(program, facts, *[evaluate(part, facts) for part in program.inputs])
+
+
+def find_targets(program: Program, facts: Facts) -> tuple[int, ...]:
+    """Returns the ascending indices of the objects that a program names, or counts, looks at or compares.
+
+    Raises:
+        NotUniqueError: if a `unique` in it is not given exactly one object.
+    """
+    found = 0
+    for part in subjects(program):
+        objects = evaluate(part, facts)
+        assert isinstance(objects, int)
+        found |= objects
+    return tuple(members(found))
 
 
 def execute(program: Program, scene: Scene) -> Value:

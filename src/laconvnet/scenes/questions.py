@@ -16,7 +16,7 @@ import numpy as np
 from laconvnet.scenes.chains import GROUNDS, Finder, Ground, Naming
 from laconvnet.scenes.chance import pick, shuffled, weighted
 from laconvnet.scenes.grammar import question
-from laconvnet.scenes.programs import Program, count_hops
+from laconvnet.scenes.programs import Program, count_hops, find_targets
 from laconvnet.scenes.scene import ATTRIBUTES, Scene
 from laconvnet.scenes.sentence import VALUES, NoSentenceError, Sentence, Values
 
@@ -90,7 +90,8 @@ def ask(
             found = _count(finder, {"scene": 1.0})
         if found is not None:
             program, answer = found
-            return Sentence(question(program, rng), program, family, answer, None, count_hops(program))
+            targets = find_targets(program, finder.facts)
+            return Sentence(question(program, rng), program, family, answer, targets, count_hops(program))
         del shares[family]
     raise NoSentenceError(f"no question of {', '.join(families)} found about {len(scene.objects)} objects")
 

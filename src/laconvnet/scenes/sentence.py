@@ -37,7 +37,8 @@ class Sentence:
         program: its meaning; that of a question gives the answer, that of an expression the set of its targets.
         group: the family of the question, or the kind of the expression.
         answer: the answer to the question, one of `answers(values)`; None for an expression.
-        targets: the ascending indices of the objects that the expression names, `()` for none; None for a question.
+        targets: the ascending indices of the objects that the expression names, or that the question counts, looks at
+            or compares; `()` for none.
         hops: how many relations the program follows.
     """
 
@@ -45,7 +46,7 @@ class Sentence:
     program: Program
     group: str
     answer: str | None
-    targets: tuple[int, ...] | None
+    targets: tuple[int, ...]
     hops: int
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from laconvnet.metrics import AnswerAccuracy, VQAAccuracy
+from laconvnet.tasks.segmentation import dice_loss, mask_loss
 from laconvnet.tasks.task import Batch, Outputs
 
 AnswerLoss = Literal["cross_entropy", "soft_bce"]
@@ -23,48 +24,67 @@ class Answering:
         answers: what can be answered, in the order of the head's outputs.
         loss: "cross_entropy" against the one right answer (CLEVR, SNLI-VE), scored by the share of right ones; or
             "soft_bce" against the share of people who gave each answer (VQAv2), scored by the soft accuracy.
+        mask_weight: weight of cutting out what a question asks about, for records with masks of that, as those of the
+            embedded world: where to look is learned much sooner so. The network then needs a mask head, of res or gres.
 
     Raises:
-        ValueError: there are no answers, one stands twice, or there is no such loss.
+        ValueError: there are no answers, one stands twice, there is no such loss, or the weight is negative.
     """
 
     name = "vqa"
     main_metric = "accuracy"
-    heads = ("answer",)
 
-    def __init__(self, *, answers: Sequence[str], loss: AnswerLoss = "cross_entropy"):
+    def __init__(self, *, answers: Sequence[str], loss: AnswerLoss = "cross_entropy", mask_weight: float = 0.0):
         if loss not in get_args(AnswerLoss):
             raise ValueError(f"loss must be one of {get_args(AnswerLoss)}, got {loss!r}")
         if not answers or len(set(answers)) != len(answers):
             raise ValueError(f"answers must be at least one, each once; got {len(answers)}: {list(answers)[:5]}")
-        self.answers, self.kind = tuple(answers), loss
+        if not mask_weight >= 0:
+            raise ValueError(f"mask_weight must be 0 or more, got {mask_weight}")
+        self.answers, self.kind, self.mask_weight = tuple(answers), loss, mask_weight
         self._numbers = {answer: number for number, answer in enumerate(self.answers)}
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The outputs that it reads."""
+        return ("answer", "res") if self.mask_weight else ("answer",)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """What its records must have."""
-        return ("answers",) if self.kind == "soft_bce" else ("answer",)
+        answer = "answers" if self.kind == "soft_bce" else "answer"
+        return (answer, "masks") if self.mask_weight else (answer,)
 
     def loss(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         """The cross-entropy of the right answer, or that of each answer by itself, summed; then the mean of samples.
 
         A right answer outside the list teaches nothing: the sample does not count in the cross-entropy, and in the
-        other sum wants none of the listed answers.
+        other sum wants none of the listed answers. With a mask weight, ``mask_weight * (BCE + dice)`` of the union of a
+        record's masks is added.
 
         Args:
-            outputs: "answer" (N, A).
-            batch: "answer", N texts or None; "answers", N mappings of answers to scores in [0, 1].
+            outputs: "answer" (N, A), and with a mask weight "res" (N, 1, H, W).
+            batch: "answer", N texts or None; "answers", N mappings of answers to scores in [0, 1]; with a mask weight
+                "target_masks" (N, H, W) bool.
 
         Returns:
-            Scalar "loss".
+            Scalars "loss" and, with a mask weight, "answer_loss" and "mask_loss".
         """
-        logits = outputs["answer"].float()
+        answer_loss = self._answer_loss(outputs["answer"].float(), batch)
+        if not self.mask_weight:
+            return {"loss": answer_loss}
+        targets = batch["target_masks"][:, None]
+        masks = mask_loss(outputs["res"], targets) + dice_loss(outputs["res"], targets)
+        loss = answer_loss + self.mask_weight * masks
+        return {"loss": loss, "answer_loss": answer_loss.detach(), "mask_loss": masks.detach()}
+
+    def _answer_loss(self, logits: Tensor, batch: Batch) -> Tensor:
         if self.kind == "soft_bce":
             wanted = self._scores(batch).to(logits.device, non_blocking=True)
-            return {"loss": F.binary_cross_entropy_with_logits(logits, wanted, reduction="sum") / len(logits)}
+            return F.binary_cross_entropy_with_logits(logits, wanted, reduction="sum") / len(logits)
         right = self._right(batch).to(logits.device, non_blocking=True)
         total = F.cross_entropy(logits, right, ignore_index=-1, reduction="sum")
-        return {"loss": total / (right >= 0).sum().clamp(min=1)}
+        return total / (right >= 0).sum().clamp(min=1)
 
     def _right(self, batch: Batch) -> Tensor:
         """The numbers of the right answers, int64 (N,), -1 for one outside the list."""

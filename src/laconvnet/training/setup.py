@@ -60,6 +60,8 @@ def build_parts(
     answers = list_answers(config)
     task = build_tasks(config.tasks, answers=answers)
     train_data, eval_data = train_dataset(config, task), eval_dataset(config, task)
+    if "res" in task.heads and not {"res", "gres"} & {*config.tasks}:
+        raise ValueError(f"tasks.vqa.mask_weight needs a mask head: add res or gres to {', '.join(config.tasks)}")
     is_resumed = vocabulary is not None
     if vocabulary is None:
         vocabulary = list_words(config, train_data)
