@@ -105,6 +105,21 @@ def test_eval(world, model, tmp_path):
     assert result["n"] == len((world / "val.jsonl").read_text().splitlines()) and "blind" in result
 
 
+def test_eval_of_everything(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("laconvnet.report.measure._SCENES", {"train": 4, "test": 3})
+    monkeypatch.setattr("laconvnet.report.measure._SIZE", 64)
+    page = tmp_path / "results.md"
+    page.write_text("# Results\n\n<!-- laconvnet eval --all: begin -->\n<!-- end -->\n")
+    files = {"--json": tmp_path / "results.json", "--markdown": page, "--sheet": tmp_path / "sheet.png"}
+    options = [word for pair in files.items() for word in pair]
+    output = run("eval", "--all", "--model", model, "--data", tmp_path / "data", "--workers", 0, *options)
+    result = json.loads(files["--json"].read_text())
+    assert set(result["scenes"]) == {"rec", "res"} and "photographs" not in result
+    assert "### Scenes, by number of objects" in output and "### Scenes, by number of objects" in page.read_text()
+    with Image.open(files["--sheet"]) as sheet:
+        assert sheet.width > 360
+
+
 def test_train_resume_and_refusal(world, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(
@@ -182,7 +197,7 @@ def test_doctor_names_the_backend():
         (["bench", "model", "n", "--against", "yolo"], 1, "error: against names ['yolo']; allowed: vilt, resnet50"),
         (["bench", "train", "n", "--dtype", "float16"], 1, "error: a training step runs in float32 or bfloat16"),
         (["bench", "data", "nowhere"], 1, "nowhere"),
-        (["eval"], 2, "Missing option"),
+        (["eval"], 2, "is needed without --all"),
     ],
 )
 def test_exit_codes_and_messages(arguments, code, message, tmp_path):

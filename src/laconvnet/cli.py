@@ -24,6 +24,7 @@ data_app = typer.Typer(help="Convert, check, count and look at datasets.", no_ar
 app.add_typer(data_app, name="data")
 app.add_typer(bench_app, name="bench")
 
+Model = Annotated[str, typer.Option(help="Checkpoint folder, or the name of shipped weights: photos-t, scenes-t.")]
 Device = Annotated[str, typer.Option(help="Where to run: cpu, cuda, cuda:1, mps.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Root = Annotated[Path, typer.Argument(help="Dataset folder.", show_default=False)]
@@ -255,8 +256,8 @@ def train(
 
 @app.command("eval")
 def evaluate(
-    model: Annotated[Path, typer.Option(help="Checkpoint folder.")],
-    data: Annotated[Path, typer.Option(help="Dataset folder.")],
+    model: Model | None = None,
+    data: Annotated[Path, typer.Option(help="Dataset folder; with --all, the folder that holds them.")] = Path("data"),
     split: Annotated[str, typer.Option(help="Which split.")] = "val",
     task: Annotated[str | None, typer.Option(help="rec, res, gres or vqa, if the checkpoint learned several.")] = None,
     mask_rule: Annotated[
@@ -271,37 +272,66 @@ def evaluate(
         str | None,
         typer.Option(metavar="SPLIT", help="Also score answers chosen on this split without looking."),
     ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Make every table of shipped weights again; --model stands for scenes-t."),
+    ] = False,
+    markdown: Annotated[
+        Path | None, typer.Option(help="With --all: page whose tables, between its markers, are replaced.")
+    ] = None,
+    sheet: Annotated[Path | None, typer.Option(help="With --all: draw failures into this picture.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Sentences together.")] = 64,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 1,
     device: Device = "cpu",
 ) -> None:
-    """Score a checkpoint on a split."""
+    """Score a checkpoint on a split, with 95 % intervals."""
     from laconvnet.data import replace_file
-    from laconvnet.scoring import score_checkpoint
+    from laconvnet.training.progress import to_json
 
-    result = score_checkpoint(
-        model,
-        data,
-        split,
-        task=task,
-        mask_rule=mask_rule,  # type: ignore[arg-type]
-        save_predictions=save_predictions,
-        shuffle_sentences=shuffle_sentences,
-        blind_split=blind,
-        batch_size=batch_size,
-        num_workers=workers,
-        device=device,
-    )
-    _print_json(result)
+    if everything:
+        from laconvnet.report import put_between_markers, render, report
+
+        weights = {} if model is None else {"scenes": model}
+        result = report(
+            data, **weights, sheet=sheet, batch_size=batch_size, workers=workers, device=device, progress=True
+        )
+        typer.echo(tables := render(result))
+        if markdown is not None:
+            put_between_markers(markdown, tables)
+    else:
+        from laconvnet.scoring import score_checkpoint
+
+        if model is None:
+            raise typer.BadParameter(
+                "is needed without --all: a checkpoint folder, photos-t or scenes-t", param_hint="--model"
+            )
+        result = score_checkpoint(
+            model,
+            data,
+            split,
+            task=task,
+            mask_rule=mask_rule,  # type: ignore[arg-type]
+            save_predictions=save_predictions,
+            shuffle_sentences=shuffle_sentences,
+            blind_split=blind,
+            batch_size=batch_size,
+            num_workers=workers,
+            device=device,
+        )
+        typer.echo(to_json(result, indent=2))
     if out is not None:
-        replace_file(out, lambda partial: partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))
+        replace_file(out, lambda partial: partial.write_text(to_json(result, indent=2) + "\n", encoding="utf-8"))
 
 
 @app.command()
 def predict(
     image: Annotated[Path, typer.Argument(help="Picture.", show_default=False)],
     text: Annotated[list[str], typer.Argument(help="One sentence or several.", show_default=False)],
-    model: Annotated[Path, typer.Option(help="Checkpoint folder.")],
+    model: Model = "photos-t",
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="rec, res, gres or vqa, repeatable; otherwise questions are answered, others pointed at."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Draw the answers on the picture, into this file.")] = None,
     as_json: JsonFlag = False,
     device: Device = "cpu",
@@ -312,7 +342,8 @@ def predict(
     from laconvnet.predictor import Predictor, as_picture, draw
 
     picture = as_picture(image)
-    predictions = Predictor.from_pretrained(model, device=device, dtype=named_dtype(dtype))(picture, text)
+    predictor = Predictor.from_pretrained(model, device=device, dtype=named_dtype(dtype))
+    predictions = predictor(picture, text, tasks=task)
     if as_json:
         _print_json([prediction.to_json() for prediction in predictions])
     else:
@@ -349,10 +380,12 @@ def doctor() -> None:
 @app.command()
 def demo(
     output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("demo_output"),
-    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 5.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the world and the training.")] = 0,
+    photo: Annotated[Path | None, typer.Option(help="A photograph to find something in.")] = None,
+    text: Annotated[list[str] | None, typer.Option(help="What to find in it, repeatable.")] = None,
+    scenes: Annotated[int, typer.Option(help="Scenes to draw and to ask about.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Of the scenes.")] = 0,
 ) -> None:
-    """Train a small network on an embedded world, score it, and draw what it finds."""
+    """Let the shipped networks point, cut out and answer: on scenes they have not seen, and on a photograph."""
     from laconvnet.demo import run_demo
 
-    run_demo(output, minutes, seed)
+    run_demo(output, photo=photo, texts=text or (), scenes=scenes, seed=seed)

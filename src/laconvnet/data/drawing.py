@@ -66,6 +66,25 @@ def annotate(
     return _with_caption(canvas, caption, font) if caption else canvas
 
 
+def enlarge(picture: ArrayLike, width: int) -> Image.Image:
+    """Resizes uint8 (H, W, 3) RGB to a width in pixels, keeping the aspect."""
+    image = Image.fromarray(np.asarray(picture))
+    return image.resize((width, round(width / image.width * image.height)), Image.Resampling.BICUBIC)
+
+
+def outline(picture: Image.Image, boxes: Sequence[Sequence[float]]) -> Image.Image:
+    """Draws thin black frames around what is true, on a picture with answers; changes and returns it.
+
+    Args:
+        picture: RGB.
+        boxes: half-open xyxy in its pixels.
+    """
+    draw = ImageDraw.Draw(picture)
+    for x0, y0, x1, y1 in boxes:
+        draw.rectangle((x0, y0, x1 - 1, y1 - 1), outline="black")
+    return picture
+
+
 def contact_sheet(pictures: Sequence[Image.Image], columns: int = 4, *, width: int = _SMALLEST) -> Image.Image:
     """Lays pictures out in rows.
 

@@ -139,7 +139,7 @@ def to_json(values: dict[str, Any], *, indent: int | None = None) -> str:
     """Write values as JSON, in which a number that does not exist is null.
 
     Args:
-        values: names and plain values, dicts nested.
+        values: names and plain values, dicts and lists nested.
         indent: spaces by which each level is indented; None writes one line.
 
     Returns:
@@ -149,6 +149,8 @@ def to_json(values: dict[str, Any], *, indent: int | None = None) -> str:
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: plain(inner) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(inner) for inner in value]
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     return json.dumps(plain(values), indent=indent, allow_nan=False)

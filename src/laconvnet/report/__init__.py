@@ -1,0 +1,6 @@
+"""What weights are worth: every table of docs/results.md about them, measured again."""
+
+from laconvnet.report.everything import render, report
+from laconvnet.report.tables import MAIN, percent, put_between_markers
+
+__all__ = ["MAIN", "percent", "put_between_markers", "render", "report"]

@@ -1,0 +1,208 @@
+"""How a network does when the sentence or the picture is changed, beside how it does on the same records unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from laconvnet.data import generate
+from laconvnet.language import Vocabulary
+from laconvnet.models import LaConvNet, Preprocess
+from laconvnet.report.changes import PHOTOGRAPH_SENTENCE_CHANGES, PICTURE_CHANGES, SENTENCE_CHANGES
+from laconvnet.report.pairs import find_pairs, opposite_directions, summarize_pairs, swapped_nouns, write_pairs
+from laconvnet.report.subject import Subject
+from laconvnet.report.tables import percent, table
+from laconvnet.scenes import SceneSource, World
+from laconvnet.scenes.scene import TEXTURES
+from laconvnet.scoring import Score
+from laconvnet.tasks import Task
+
+SIZES: Final = (64, 96, 128, 160, 192, 224)
+"""Sides of the square input that are tried, in pixels."""
+
+_WIDE: Final = 1.5  # width over height of wide pictures
+_CLUTTER: Final = 12
+
+
+def other_worlds(world: World) -> dict[str, World]:
+    """Worlds that differ from the one that a network has learned, but whose words it knows.
+
+    Args:
+        world: that one.
+
+    Returns:
+        Worlds by name: one of more objects; one of as many as CLEVR's, on as large a ground; one for wide pictures,
+        where things are seen from further away if they need it to appear whole; and one with patterns on things and
+        clutter about them.
+    """
+    clevr = World()
+    return {
+        "5 or 6 objects": replace(world, objects=(5, 6)),
+        "CLEVR's 3 to 10 objects": replace(
+            world, objects=clevr.objects, field=clevr.field, zoom=clevr.zoom, aspect=clevr.aspect
+        ),
+        "wide pictures": replace(world, aspect=_WIDE, zoom=world.zoom * min(1.0, world.aspect / _WIDE)),
+        "patterns and clutter": replace(world, textures=TEXTURES, clutter=_CLUTTER),
+    }
+
+
+def robustness(
+    network: LaConvNet,
+    vocabulary: Vocabulary,
+    preprocess: Preprocess,
+    data: Path,
+    split: str,
+    task: str,
+    *,
+    source: SceneSource | None = None,
+    limit: int | None = None,
+    batch_size: int = 64,
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Measure a network on changed sentences, changed pictures, other input sizes and other worlds.
+
+    Every change is measured beside the same records unchanged, but for other worlds: these have records of their own,
+    of as many scenes, and stand beside the whole split. Word order pairs are measured as far as the network learned
+    their tasks: `swapped_nouns` with "gres", `opposite_directions` with "rec".
+
+    Args:
+        network: the network.
+        vocabulary: the words its ids stand for.
+        preprocess: how pictures and sentences reach it.
+        data: dataset folder.
+        split: its split.
+        task: what to score; one of the network's tasks.
+        source: where the scenes of `data` come from; None for photographs, which have fewer changes of the sentence,
+            no other worlds and no pairs.
+        limit: most records, the first ones; None for all.
+        batch_size: sentences together.
+        device: where to run.
+
+    Returns:
+        JSON-ready: "task", "metric" (the task's main one), "n" records, its "value" and "interval" on them unchanged;
+        "sentences", "pictures", "sizes" and "worlds", each a list of {"change", "n", "before", "after", "interval"};
+        "pairs", by name {"n", "first", "second", "both", "interval"}: the shares of n pairs of which the first, the
+        second and both sentences are answered right. All values are in [0, 1]; an interval (95 %, drawing pictures) is
+        that of the unchanged "value", of "after" or of "both".
+
+    Raises:
+        ValueError: the network did not learn the task, the limit is below 1, or records lack the task's labels.
+        FileNotFoundError: a file is missing.
+    """
+    subject = Subject(network, vocabulary, preprocess, batch_size, device)
+    scored = subject.task(task, data, split)
+    records = subject.first_records(scored, data, split, limit)
+    metric = scored.main_metric
+    unchanged = subject.score(scored, data, split, records)
+
+    sentences = []
+    for name, change in (SENTENCE_CHANGES if source is not None else PHOTOGRAPH_SENTENCE_CHANGES).items():
+        changed = {number: text for number, record in enumerate(records) if (text := change(record.text)) is not None}
+        if changed:
+            others = [replace(records[number], text=text) for number, text in changed.items()]
+            after = subject.score(scored, data, split, others)
+            sentences.append(_row(name, metric, unchanged.of(list(changed)), after))
+    pictures = [
+        _row(name, metric, unchanged, subject.score(scored, data, split, records, change=alter))
+        for name, alter in PICTURE_CHANGES.items()
+    ]
+    sizes = [
+        _row(f"{size} × {size}", metric, unchanged, subject.score(scored, data, split, records, size=size))
+        for size in SIZES
+        if size != preprocess.size
+    ]
+    scenes = len({record.image for record in records})
+    return {
+        "task": task,
+        "metric": metric,
+        "n": len(records),
+        "value": unchanged.values()[metric],
+        "interval": unchanged.intervals()[metric],
+        "sentences": sentences,
+        "pictures": pictures,
+        "sizes": sizes,
+        "worlds": [] if source is None else _worlds(subject, scored, unchanged, source, scenes),
+        "pairs": {} if source is None else _pairs(subject, source, scenes),
+    }
+
+
+def _row(name: str, metric: str, before: Score, after: Score) -> dict[str, Any]:
+    return {
+        "change": name,
+        "n": len(after.records),
+        "before": before.values()[metric],
+        "after": after.values()[metric],
+        "interval": after.intervals()[metric],
+    }
+
+
+def _worlds(subject: Subject, task: Task, unchanged: Score, source: SceneSource, scenes: int) -> list[dict[str, Any]]:
+    rows = []
+    for name, world in other_worlds(source.world).items():
+        side = subject.preprocess.size
+        size = (round(_WIDE * side), side) if name == "wide pictures" else (side, side)
+        with TemporaryDirectory() as folder:
+            out = Path(folder) / "world"
+            generate(out, replace(source, world=world), {"test": scenes}, size=size)
+            rows.append(_row(name, task.main_metric, unchanged, subject.score(task, out, "test")))
+    return rows
+
+
+def _pairs(subject: Subject, source: SceneSource, count: int) -> dict[str, dict[str, Any]]:
+    results = {}
+    for name, make, needed in (
+        ("swapped nouns", swapped_nouns, "gres"),
+        ("opposite directions", opposite_directions, "rec"),
+    ):
+        samples = find_pairs(source, make, count) if needed in subject.network.config.tasks else []
+        if samples:
+            with TemporaryDirectory() as folder:
+                out = Path(folder) / "pairs"
+                write_pairs(out, samples, subject.preprocess.size)
+                task = subject.task(needed, out, "pairs")
+                results[name] = summarize_pairs(subject.score(task, out, "pairs"), task.main_metric)
+    return results
+
+
+def tables(results: Mapping[str, Any]) -> str:
+    """Markdown tables of what `robustness` returned, in percent."""
+    value = _with_interval(results["value"], results["interval"])
+    parts = [f"`{results['task']}`, {results['metric']}: {value} on {results['n']:,} unchanged records."]
+    for section, what in {
+        "sentences": "sentence",
+        "pictures": "picture",
+        "sizes": "input size",
+        "worlds": "world",
+    }.items():
+        rows = [
+            [
+                row["change"],
+                f"{row['n']:,}",
+                percent(row["before"]),
+                _with_interval(row["after"], row["interval"]),
+            ]
+            for row in results[section]
+        ]
+        if rows:
+            parts.append(table([what, "records", "unchanged", "changed"], rows))
+    pairs = [
+        [
+            name,
+            f"{row['n']:,}",
+            percent(row["first"]),
+            percent(row["second"]),
+            _with_interval(row["both"], row["interval"]),
+        ]
+        for name, row in results["pairs"].items()
+    ]
+    if pairs:
+        parts.append(table(["word order", "pairs", "first right", "second right", "both right"], pairs))
+    return "\n\n".join(parts)
+
+
+def _with_interval(value: float, interval: Sequence[float]) -> str:
+    low, high = (100 * end for end in interval)
+    return f"{percent(value)} [{low:.1f}, {high:.1f}]"

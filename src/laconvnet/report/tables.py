@@ -1,0 +1,91 @@
+"""Results as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from laconvnet.data import replace_file
+
+MAIN = {"rec": "accuracy@0.5", "res": "mean_iou", "gres": "gIoU", "vqa": "accuracy"}
+"""The value of each task by which parts are compared."""
+
+_ALSO = {
+    "rec": ("accuracy@0.25", "accuracy@0.75", "mean_iou"),
+    "res": ("oIoU", "Pr@0.5", "Pr@0.9"),
+    "gres": ("cIoU", "N-acc", "T-acc"),
+    "vqa": (),
+}
+_BEGIN, _END = "<!-- laconvnet eval --all: begin -->", "<!-- end -->"
+
+
+def percent(value: float | None) -> str:
+    """A share as "12.3 %"; a dash where there is none, or NaN."""
+    return "–" if value is None or value != value else f"{100 * value:.1f} %"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def overview(tasks: Mapping[str, Mapping[str, Any]]) -> str:
+    """Every task in a row: its main value with its interval, beside the best blind baseline and shuffled sentences."""
+    rows = []
+    for task, result in tasks.items():
+        main = MAIN[task]
+        best = max(result["blind"], key=lambda name: result["blind"][name][main])
+        rows.append(
+            [
+                f"`{task}`, {main}",
+                f"{result['n']:,} / {result['pictures']}",
+                f"{percent(result['blind'][best][main])} ({best})",
+                f"**{_with_interval(result, main)}**",
+                percent(result["shuffled"][main]),
+                ", ".join(f"{name} {percent(result['metrics'][name])}" for name in _ALSO[task]),
+            ]
+        )
+    header = ["", "sentences / pictures", "best blind baseline", "network", "its sentences shuffled", "also"]
+    return table(header, rows)
+
+
+def parts(tasks: Mapping[str, Mapping[str, Any]], by: str) -> str:
+    """The main values of tasks in parts that are told apart by the same thing: a row per part."""
+    labels = list(dict.fromkeys(label for result in tasks.values() for label in result["by"][by]))
+    rows = []
+    for label in labels:
+        found = [result["by"][by].get(label) for result in tasks.values()]
+        cells = [
+            "–" if part is None else _with_count(part, MAIN[task]) for task, part in zip(tasks, found, strict=True)
+        ]
+        rows.append([label.replace("_", " "), *cells])
+    return table([by, *(f"`{task}`, {MAIN[task]}" for task in tasks)], rows)
+
+
+def _with_interval(result: Mapping[str, Any], name: str) -> str:
+    low, high = (100 * end for end in result["intervals"][name])
+    return f"{percent(result['metrics'][name])} [{low:.1f}, {high:.1f}]"
+
+
+def _with_count(part: Mapping[str, Any], name: str) -> str:
+    return f"{_with_interval(part, name)} of {part['n']:,}"
+
+
+def put_between_markers(path: Path, text: str) -> None:
+    """Put a text into a Markdown file, in the place of what stands between its markers.
+
+    Args:
+        path: a file with a line `<!-- laconvnet eval --all: begin -->` and, after it, a line `<!-- end -->`.
+        text: what shall stand there.
+
+    Raises:
+        ValueError: the markers are not there, once each and in this order.
+    """
+    before, begin, rest = path.read_text(encoding="utf-8").partition(_BEGIN + "\n")
+    _, end, after = rest.partition(_END)
+    if not begin or not end or _BEGIN in rest or _END in after:
+        raise ValueError(f"{path} needs the line {_BEGIN} and after it the line {_END}, each once")
+    content = f"{before}{begin}\n{text.strip()}\n\n{end}{after}"
+    replace_file(path, lambda partial: partial.write_text(content, encoding="utf-8"))
