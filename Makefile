@@ -4,6 +4,7 @@
 #   VENV=path           where the environment lives
 #   WORKERS=4           processes that share the tests
 #   PYTEST_ARGS="-k x"  further arguments for pytest
+#   PHOTO=path TEXT="…" a photograph for the demo, and what to find in it
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -21,8 +22,8 @@ REQUIREMENTS := pyproject.toml constraints.txt $(wildcard hatch_build.py src/lac
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/.installed ## train a small network on an embedded world and draw what it finds in demo_output/
-	$(BIN)/laconvnet demo --output demo_output
+demo: $(VENV)/.installed ## show the shipped networks on scenes and, with PHOTO=path TEXT="the man in red", on a photograph, in demo_output/
+	$(BIN)/laconvnet demo --output demo_output $(if $(PHOTO),--photo "$(PHOTO)" --text "$(TEXT)")
 
 test: lint ## check style, types and imports, then run every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)

@@ -6,7 +6,6 @@ import json
 import math
 import re
 import shlex
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,11 +36,6 @@ def test_settings_and_network_are_valid(path: Path) -> None:
     config = load_config(path, [])
     answers = ("yes", "no") if "vqa" in config.tasks else ()
     resolve_config(config.preset, tasks=tuple(config.tasks), vocabulary_size=100, answers=answers, **config.model)
-
-
-def test_the_demo_configuration_ships_with_the_package() -> None:
-    with resources.as_file(resources.files("laconvnet") / "configs" / "demo.yaml") as path:
-        assert load_config(path, []).preset == "n"
 
 
 def labels(task: str, number: int) -> dict[str, Any]:

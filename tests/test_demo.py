@@ -1,24 +1,72 @@
-"""The demo from end to end, in seconds: what it writes, not how well it learns."""
+"""The demo from end to end on an untrained network: what it writes, not how well it answers."""
 
 import json
 
+import numpy as np
+import pytest
 from PIL import Image
 
-from laconvnet import Predictor, demo
+from laconvnet import demo
+from laconvnet.data import ImageError
+from laconvnet.language import Vocabulary
+from laconvnet.models import Preprocess, build_model, save_checkpoint
+from laconvnet.scenes import WORLDS, answers, words
 
 
-def test_writes_everything_it_names_and_can_be_repeated(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "_SCENES", {"train": 6, "val": 6})
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A network of every task, and one of boxes."""
+    root = tmp_path_factory.mktemp("weights")
+    values = WORLDS["near"].values
+    vocabulary = Vocabulary(sorted(words(values)))
+    preprocess = Preprocess(size=64, resize="letterbox", max_length=None)
+    head = {"no_target": True}
+    tasks = ("rec", "res", "gres", "vqa")
+    every = build_model("n", tasks, vocabulary=vocabulary, answers=answers(values), head=head)
+    save_checkpoint(root / "scenes", every, vocabulary=vocabulary, preprocess=preprocess, card="")
+    boxes = build_model("n", vocabulary=vocabulary)
+    save_checkpoint(root / "photographs", boxes, vocabulary=vocabulary, preprocess=preprocess, card="")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def shipped(weights, monkeypatch):
+    monkeypatch.setattr(demo, "SCENES", str(weights / "scenes"))
+    monkeypatch.setattr(demo, "PHOTOGRAPHS", str(weights / "photographs"))
+
+
+def test_writes_everything_it_names_and_can_be_repeated(tmp_path, capsys):
     output = tmp_path / "demo_output"
     for _ in range(2):
-        results = demo.run_demo(output, minutes=0.02)
+        results = demo.run_demo(output, scenes=5)
     assert json.loads((output / "results.json").read_text()) == results
-    assert all(0 <= value <= 1 for value in results["accuracy@0.5"].values())
-    with Image.open(output / "predictions.png") as sheet:
-        assert sheet.width > 600
-    records = [json.loads(line) for line in (output / "world" / "val.jsonl").read_text().splitlines()]
-    (answer,) = Predictor.from_pretrained(output / "run" / "final")(
-        output / "world" / records[0]["image"], records[0]["text"]
-    )
-    first = json.loads((output / "predictions.jsonl").read_text().splitlines()[0])
-    assert [round(value) for value in answer.box] == [round(value) for value in first["box"]]
+    assert set(results["tasks"]) == {"rec", "res", "gres", "vqa"}
+    assert all(0 <= value <= 1 for scores in results["tasks"].values() for value in scores.values())
+    with Image.open(output / "scenes.png") as sheet:
+        assert sheet.width > 3 * 360 and sheet.height > 5 * 360  # a row for each scene, a column for each sort
+    assert {path.name for path in output.iterdir()} == {"results.json", "scenes.png", "scenes"}
+    assert "photo.png" not in capsys.readouterr().out
+
+
+def test_finds_things_in_a_photograph_of_any_size(tmp_path, capsys):
+    photo = tmp_path / "photo.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 500, 3), dtype=np.uint8)).save(photo)
+    demo.run_demo(tmp_path / "out", photo=photo, texts=["the red cube", "a ball"], scenes=5)
+    with Image.open(tmp_path / "out" / "photo.png") as drawn:
+        assert drawn.width == 500 and drawn.height >= 300
+    said = capsys.readouterr().out
+    assert "'the red cube'; box" in said and "photo.png" in said
+
+
+def test_what_does_not_fit_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="needs 5 scenes or more, got 4"):
+        demo.run_demo(tmp_path / "out", scenes=4)
+    with pytest.raises(ValueError, match=r"go together; got a\.jpg and no text"):
+        demo.run_demo(tmp_path / "out", photo="a.jpg")
+    with pytest.raises(ValueError, match=r"go together; got no photograph and 'a man'"):
+        demo.run_demo(tmp_path / "out", texts=["a man"])
+    with pytest.raises(ImageError, match=r"missing\.jpg"):
+        demo.run_demo(tmp_path / "out", photo="missing.jpg", texts=["a man"])
+    (tmp_path / "out" / "scenes").mkdir(parents=True)
+    with pytest.raises(FileExistsError, match="no demo wrote it"):
+        demo.run_demo(tmp_path / "out", scenes=5)
