@@ -12,6 +12,7 @@ from laconvnet.language import Vocabulary
 from laconvnet.models import LaConvNet, ModelConfig, load_checkpoint
 
 _WORDS = "text.embedding.weight"
+_ANSWERS = ("heads.answer.perceptron.3.weight", "heads.answer.perceptron.3.bias")  # a row for each
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Start:
         anew: the other parts.
         words: how many listed words have its vectors.
         new_words: how many have not.
+        answers: how many answers have its weights.
+        new_answers: how many have not.
     """
 
     folder: Path
@@ -31,19 +34,21 @@ class Start:
     anew: tuple[str, ...]
     words: int
     new_words: int
+    answers: int
+    new_answers: int
 
     def __str__(self) -> str:
-        return (
-            f"start from {self.folder}: {', '.join(self.taken)} and {self.words} words are taken over, "
-            f"{', '.join([*self.anew, ''])}{self.new_words} words start anew"
-        )
+        taken, anew = [*self.taken, f"{self.words} words"], [*self.anew, f"{self.new_words} words"]
+        if self.answers + self.new_answers:
+            taken, anew = [*taken, f"{self.answers} answers"], [*anew, f"{self.new_answers} answers"]
+        return f"start from {self.folder}: {', '.join(taken)} are taken over, {', '.join(anew)} start anew"
 
 
 def start_from(folder: Path, model: LaConvNet, vocabulary: Vocabulary) -> Start:
     """Give a network the weights of a checkpoint folder, as far as it has them.
 
     Text encoder and backbone have to be built alike, dropout apart. Neck and heads are taken over each as a whole, if
-    theirs have the same shapes, and the answer head only if it gives the same answers. Word vectors go by the word, and
+    theirs have the same shapes; the last layer of the answer head goes by the answer. Word vectors go by the word, and
     those of the buckets for other words by the bucket, if there are as many. What it lacks stays as it is, so new words
     fit known ones if both runs made their vectors alike (`vectors`, `standardize_vectors`).
 
@@ -63,19 +68,20 @@ def start_from(folder: Path, model: LaConvNet, vocabulary: Vocabulary) -> Start:
     _check_alike(folder, learned.config, model.config)
     theirs, ours = _parts(learned), _parts(model)
     fitting = {name for name, tensors in ours.items() if name in theirs and _shapes(tensors) == _shapes(theirs[name])}
-    if learned.config.answers != model.config.answers:
-        fitting.discard("heads.answer")
     with torch.no_grad():
         for name in fitting:
             for key, tensor in ours[name].items():
                 tensor.copy_(theirs[name][key])
     words = _take_words(model.text.embedding, vocabulary, learned.text.embedding.weight, known)
+    answers = _take_answers(model, learned) if "heads.answer" in fitting else 0
     return Start(
         folder,
         taken=tuple(name for name in ours if name in fitting),
         anew=tuple(name for name in ours if name not in fitting),
         words=words,
         new_words=len(vocabulary.words) - words,
+        answers=answers,
+        new_answers=len(model.config.answers) - answers,
     )
 
 
@@ -92,10 +98,10 @@ def _check_alike(folder: Path, learned: ModelConfig, new: ModelConfig) -> None:
 
 
 def _parts(model: LaConvNet) -> dict[str, dict[str, Tensor]]:
-    """Weights and buffers by part, word vectors left out."""
+    """Weights and buffers by part, rows of words and answers left out."""
     parts: dict[str, dict[str, Tensor]] = {}
     for key, tensor in model.state_dict().items():
-        if key != _WORDS:
+        if key not in (_WORDS, *_ANSWERS):
             first, second, *_ = key.split(".")
             parts.setdefault(f"heads.{second}" if first == "heads" else first, {})[key] = tensor
     return parts
@@ -112,4 +118,16 @@ def _take_words(embedding: nn.Embedding, vocabulary: Vocabulary, learned: Tensor
     with torch.no_grad():
         own, their = [*map(vocabulary.id, shared), *buckets], [*map(known.id, shared), *buckets]
         embedding.weight[own] = learned[their]
+    return len(shared)
+
+
+def _take_answers(model: LaConvNet, learned: LaConvNet) -> int:
+    """Take over the rows of known answers, and tell how many; those of new ones stay."""
+    rows = {answer: row for row, answer in enumerate(learned.config.answers)}
+    shared = [(row, rows[answer]) for row, answer in enumerate(model.config.answers) if answer in rows]
+    own, their = [row for row, _ in shared], [row for _, row in shared]
+    ours, theirs = model.state_dict(), learned.state_dict()
+    with torch.no_grad():
+        for name in _ANSWERS:
+            ours[name][own] = theirs[name][their]
     return len(shared)
