@@ -154,9 +154,9 @@ def dataset_info(config: TrainConfig) -> DatasetInfo:
     if len(infos) == 1:
         return infos[0]
     return DatasetInfo(
-        name=" + ".join(info.name for info in infos),
-        source="; ".join(f"{info.name}: {info.source}" for info in infos),
-        licence="; ".join(f"{info.name}: {info.licence}" for info in infos),
+        name=" + ".join(dict.fromkeys(info.name for info in infos)),
+        source="; ".join(dict.fromkeys(f"{info.name}: {info.source}" for info in infos)),
+        licence="; ".join(dict.fromkeys(f"{info.name}: {info.licence}" for info in infos)),
         tasks=tuple(dict.fromkeys(task for info in infos for task in info.tasks)),
     )
 
