@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer.main
+import yaml
 from PIL import Image
 
 from laconvnet import cli
@@ -36,6 +37,14 @@ def test_settings_and_network_are_valid(path: Path) -> None:
     config = load_config(path, [])
     answers = ("yes", "no") if "vqa" in config.tasks else ()
     resolve_config(config.preset, tasks=tuple(config.tasks), vocabulary_size=100, answers=answers, **config.model)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tools" / "trials").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_variant_that_is_tried_is_valid(path: Path) -> None:
+    trials = yaml.safe_load(path.read_text())
+    assert trials["metrics"]
+    for changes in trials["variants"].values():
+        load_config(path.parent / trials["config"], [*trials["common"], *changes, "output=runs/x"])
 
 
 def labels(task: str, number: int) -> dict[str, Any]:
