@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from laconvnet.models import LaConvNet, Preprocess
 from laconvnet.report.changes import PHOTOGRAPH_SENTENCE_CHANGES, PICTURE_CHANGES, SENTENCE_CHANGES
 from laconvnet.report.pairs import find_pairs, opposite_directions, summarize_pairs, swapped_nouns, write_pairs
 from laconvnet.report.subject import Subject
-from laconvnet.report.tables import percent, table
+from laconvnet.report.tables import percent, table, with_interval
 from laconvnet.scenes import SceneSource, World
 from laconvnet.scenes.scene import TEXTURES
 from laconvnet.scoring import Score
@@ -169,7 +169,7 @@ def _pairs(subject: Subject, source: SceneSource, count: int) -> dict[str, dict[
 
 def tables(results: Mapping[str, Any]) -> str:
     """Markdown tables of what `robustness` returned, in percent."""
-    value = _with_interval(results["value"], results["interval"])
+    value = with_interval(results["value"], results["interval"])
     parts = [f"`{results['task']}`, {results['metric']}: {value} on {results['n']:,} unchanged records."]
     for section, what in {
         "sentences": "sentence",
@@ -182,7 +182,7 @@ def tables(results: Mapping[str, Any]) -> str:
                 row["change"],
                 f"{row['n']:,}",
                 percent(row["before"]),
-                _with_interval(row["after"], row["interval"]),
+                with_interval(row["after"], row["interval"]),
             ]
             for row in results[section]
         ]
@@ -194,15 +194,10 @@ def tables(results: Mapping[str, Any]) -> str:
             f"{row['n']:,}",
             percent(row["first"]),
             percent(row["second"]),
-            _with_interval(row["both"], row["interval"]),
+            with_interval(row["both"], row["interval"]),
         ]
         for name, row in results["pairs"].items()
     ]
     if pairs:
         parts.append(table(["word order", "pairs", "first right", "second right", "both right"], pairs))
     return "\n\n".join(parts)
-
-
-def _with_interval(value: float, interval: Sequence[float]) -> str:
-    low, high = (100 * end for end in interval)
-    return f"{percent(value)} [{low:.1f}, {high:.1f}]"

@@ -25,6 +25,12 @@ def percent(value: float | None) -> str:
     return "–" if value is None or value != value else f"{100 * value:.1f} %"
 
 
+def with_interval(value: float, ends: Sequence[float]) -> str:
+    """A share with its interval, as "12.3 % [11.0, 13.5]"."""
+    low, high = (100 * end for end in ends)
+    return f"{percent(value)} [{low:.1f}, {high:.1f}]"
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
@@ -42,7 +48,7 @@ def overview(tasks: Mapping[str, Mapping[str, Any]]) -> str:
                 f"`{task}`, {main}",
                 f"{result['n']:,} / {result['pictures']}",
                 f"{percent(result['blind'][best][main])} ({best})",
-                f"**{_with_interval(result, main)}**",
+                f"**{with_interval(result['metrics'][main], result['intervals'][main])}**",
                 percent(result["shuffled"][main]),
                 ", ".join(f"{name} {percent(result['metrics'][name])}" for name in _ALSO[task]),
             ]
@@ -64,13 +70,8 @@ def parts(tasks: Mapping[str, Mapping[str, Any]], by: str) -> str:
     return table([by, *(f"`{task}`, {MAIN[task]}" for task in tasks)], rows)
 
 
-def _with_interval(result: Mapping[str, Any], name: str) -> str:
-    low, high = (100 * end for end in result["intervals"][name])
-    return f"{percent(result['metrics'][name])} [{low:.1f}, {high:.1f}]"
-
-
 def _with_count(part: Mapping[str, Any], name: str) -> str:
-    return f"{_with_interval(part, name)} of {part['n']:,}"
+    return f"{with_interval(part['metrics'][name], part['intervals'][name])} of {part['n']:,}"
 
 
 def put_between_markers(path: Path, text: str) -> None:
