@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ SCENES, PHOTOGRAPHS = "scenes-t", "photos-t"
 _SENTENCES = {"rec": 4, "gres": 4, "vqa": 8}  # of a scene
 _JOBS = {"rec": "point at it", "res": "cut it out", "gres": "cut out all, or none", "vqa": "answer"}
 _SORTS = {"rec": "rec", "res": "rec", "gres": "gres", "vqa": "vqa"}
-_SENTENCES_ASKED = {"network": False, "shuffled": True}
 _SIZE = 128
 _ROWS = 5  # of the sheet; a column for each sort of sentences
 _ENLARGED = 384  # width of a drawn picture in pixels
@@ -75,10 +75,8 @@ def run_demo(
     console.print("Asking the network, with the sentences of each scene and with those of others …")
     scores = {
         task: {
-            name: score_checkpoint(SCENES, folders[sort], task=task, shuffle_sentences=is_control)["metrics"][
-                MAIN[task]
-            ]
-            for name, is_control in (("network", False), ("shuffled", True))
+            "right sentences": _score(task, folders[sort], shuffled=False),
+            "those of other scenes": _score(task, folders[sort], shuffled=True),
         }
         for task, sort in _SORTS.items()
     }
@@ -90,7 +88,7 @@ def run_demo(
     console.print(f"{seconds:.0f} seconds in all. Look at")
     written = {
         "photo.png": "what it found in the photograph",
-        "scenes.png": "its first answers about the scenes; thin black boxes are the truth",
+        "scenes.png": "its first answers about the scenes; thin black boxes and brackets are the truth",
         "results.json": "these numbers",
         "scenes": "the scenes, as datasets",
     }
@@ -102,7 +100,10 @@ def run_demo(
 
 def _make_scenes(root: Path, scenes: int, seed: int) -> dict[str, Path]:
     """A dataset folder with a split val for each sort of sentences, in the place of those of an earlier demo."""
-    sources = {sort: SceneSource(seed, WORLDS["near"], {sort: count}) for sort, count in _SENTENCES.items()}
+    sources = {
+        sort: SceneSource(len(_SENTENCES) * seed + number, WORLDS["near"], {sort: count})
+        for number, (sort, count) in enumerate(_SENTENCES.items())
+    }
     if root.exists():
         if not all((root / sort / "dataset.json").is_file() for sort in sources):
             raise FileExistsError(f"{root} exists and no demo wrote it; choose another output folder")
@@ -113,8 +114,8 @@ def _make_scenes(root: Path, scenes: int, seed: int) -> dict[str, Path]:
     return {sort: root / sort for sort in sources}
 
 
-def _score(task: str, folder: Path, is_control: bool) -> float:
-    result = score_checkpoint(SCENES, folder, task=task, shuffle_sentences=is_control)
+def _score(task: str, folder: Path, *, shuffled: bool) -> float:
+    result = score_checkpoint(SCENES, folder, task=task, shuffle_sentences=shuffled)
     return float(result["metrics"][MAIN[task]])
 
 
@@ -131,7 +132,9 @@ def _sheet(folders: dict[str, Path]) -> Image.Image:
 
 
 def _cell(folder: Path, record: Record, answer: Prediction) -> Image.Image:
-    """A picture with what the network answers, and a thin black box around what is really meant."""
+    """A picture with what the network answers, a thin black box around what is really meant, and the true answer."""
+    if record.answer is not None:
+        answer = replace(answer, text=f"{answer.text} ({record.answer})")
     scale = _ENLARGED / record.width
     drawn = draw(enlarge(read_image(folder / record.image), _ENLARGED), [answer.scaled(scale)])
     return outline(drawn, [[scale * side for side in truth] for truth in record.boxes or ()])

@@ -18,6 +18,7 @@ from laconvnet.report.tables import overview, parts
 
 _PHOTOGRAPHS = "flickr30k"  # below the folder of the data
 _FAILURES = 12
+_CHANGED = 1000  # sentences, the first ones, that are asked again with every change
 
 
 def report(
@@ -53,6 +54,7 @@ def report(
     """
     console = Console(stderr=True, quiet=not progress)
     options: dict[str, Any] = {"batch_size": batch_size, "device": device}
+    some = options | {"limit": _CHANGED}
     folders = make_test_scenes(data, workers=workers, progress=progress)
     console.print(f"Scoring {scenes} on the test scenes …")
     results: dict[str, Any] = {
@@ -62,9 +64,7 @@ def report(
     }
     console.print("Changing sentences, pictures and worlds …")
     network = load_checkpoint(scenes)
-    results["robustness"]["scenes"] = robustness(
-        *network, folders["rec"], "test", "rec", source=SOURCES["rec"], **options
-    )
+    results["robustness"]["scenes"] = robustness(*network, folders["rec"], "test", "rec", source=SOURCES["rec"], **some)
     if sheet is not None:
         failure_sheet(*network, folders["rec"], "test", count=_FAILURES, **options).save(sheet)
     folder = data / _PHOTOGRAPHS
@@ -74,7 +74,7 @@ def report(
     console.print(f"Scoring {photographs} on photographs …")
     results["photographs"] = {"rec": measure_photographs(photographs, folder, **options)}
     network = load_checkpoint(photographs)
-    results["robustness"]["photographs"] = robustness(*network, folder, "val", "rec", **options)
+    results["robustness"]["photographs"] = robustness(*network, folder, "val", "rec", **some)
     return results
 
 
