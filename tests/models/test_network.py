@@ -83,6 +83,23 @@ def test_widths_of_the_answer_head_can_be_chosen():
     assert (default[0].in_features, default[0].out_features) == (256, 512)
 
 
+@pytest.mark.parametrize(("stride", "width"), [(8, 32), (16, 64), (32, 128)])
+def test_answers_are_read_from_the_map_of_the_stride(stride, width):
+    head = {"answer_stride": stride, "no_target": True}
+    model = build_model("n", ("gres", "vqa"), vocabulary=VOCABULARY, answers=ANSWERS, head=head).eval()
+    seen = []
+    for name in ("answer", "no_target"):
+        model.heads[name].register_forward_pre_hook(lambda module, inputs: seen.append(tuple(inputs[0].shape)))
+    with torch.no_grad():
+        model(torch.rand(2, 3, 64, 96), TOKENS)
+    assert seen == [(2, width, 64 // stride, 96 // stride)] * 2
+
+
+def test_answers_alone_bring_the_neck_they_read():
+    model = build_model("n", ("vqa",), vocabulary=VOCABULARY, answers=ANSWERS, head={"answer_stride": 16})
+    assert model.config.has_neck and not hasattr(model, "mask_path")
+
+
 def test_one_sentence_for_many_pictures_and_padding_change_no_output():
     model = build_model("n", ALL, vocabulary=VOCABULARY, answers=ANSWERS, head={"no_target": True}).eval()
     images, tokens = torch.rand(3, 3, 64, 64), TOKENS[:1]
@@ -115,13 +132,14 @@ def test_picture_and_sentence_change_the_answer():
 
 @pytest.mark.parametrize("tasks", [("rec",), ("res",), ("rec", "res"), ("vqa",), ("vqa", "gres"), ALL])
 @pytest.mark.parametrize("mask_path", [True, False])
-def test_every_parameter_that_asks_for_a_gradient_gets_one(tasks, mask_path):
+@pytest.mark.parametrize("answer_stride", [8, 16, 32])
+def test_every_parameter_that_asks_for_a_gradient_gets_one(tasks, mask_path, answer_stride):
     model = build_model(
         "n",
         tasks,
         vocabulary=VOCABULARY,
         neck={"mask_path": mask_path},
-        head={"no_target": "gres" in tasks},
+        head={"no_target": "gres" in tasks, "answer_stride": answer_stride},
         answers=ANSWERS if "vqa" in tasks else (),
     )
     outputs = model(torch.rand(2, 3, 64, 64), TOKENS)

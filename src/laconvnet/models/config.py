@@ -112,6 +112,11 @@ class HeadConfig(_Strict):
     mask_dim: int | None = Field(None, gt=0, description="Width of the mask head; that of stride 8 by default.")
     mask_dilations: tuple[int, ...] = Field((6, 12, 18), description="Dilations of the mask head's 3x3 branches.")
     no_target: bool = Field(False, description="For gres, also a classifier of whether there is any target.")
+    answer_stride: Literal[8, 16, 32] = Field(
+        32,
+        description="Map that the answer and no_target heads look at: the last stage (32, the paper), or the pyramid's "
+        "at stride 8 or 16, in which the things of a small picture keep apart.",
+    )
     answer_dim: int | None = Field(
         None, gt=0, description="Width of the pooled picture and sentence; twice the last stage by default."
     )
@@ -160,5 +165,6 @@ class ModelConfig(_Strict):
 
     @property
     def has_neck(self) -> bool:
-        """Whether a head reads the pyramid; answers are given from the last stage."""
-        return "rec" in self.heads or "res" in self.heads
+        """Whether a head reads the pyramid; answers are given from the last stage, unless they want another stride."""
+        looks = {"no_target", "answer"} & {*self.heads}
+        return "rec" in self.heads or "res" in self.heads or (bool(looks) and self.head.answer_stride < 32)

@@ -14,6 +14,9 @@ from laconvnet.models.heads import BoxHead, MaskHead, PooledHead
 from laconvnet.models.neck import PathAggregation, TopDown
 from laconvnet.models.presets import resolve_config
 
+_STAGES = {8: 2, 16: 3, 32: 4}
+"""Of the strides of the pyramid, the stages."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -70,7 +73,7 @@ class LaConvNet(nn.Module):
         config = self.config
         dim = config.head.answer_dim or 2 * config.backbone.dims[4]
         return PooledHead(
-            config.backbone.dims[4],
+            config.backbone.dims[_STAGES[config.head.answer_stride]],
             config.language.dim,
             dim=dim,
             hidden_dim=config.head.answer_hidden_dim or 2 * dim,
@@ -86,9 +89,23 @@ class LaConvNet(nn.Module):
         """So that every parameter that asks for a gradient gets one, in every process."""
         if not self._pools_sentences:
             self.text.pooling.requires_grad_(False)
-        if self.config.has_neck and "rec" not in self.config.heads and not self.config.neck.mask_path:
-            for unread in (self.neck.down8, self.neck.mix16, self.neck.down16, self.neck.mix32):
-                unread.requires_grad_(False)
+        if self.config.has_neck:
+            coarsest = max(self._strides_read())
+            unread = [self.neck.down16, self.neck.mix32] if coarsest < 32 else []
+            unread += [self.neck.down8, self.neck.mix16] if coarsest < 16 else []
+            for module in unread:
+                module.requires_grad_(False)
+
+    def _strides_read(self) -> set[int]:
+        """Strides of the pyramid's maps that something reads."""
+        heads, strides = self.config.heads, set()
+        if "rec" in heads or ("res" in heads and self.config.neck.mask_path):
+            strides.add(32)
+        if "res" in heads:
+            strides.add(8)
+        if {"no_target", "answer"} & {*heads} and self.config.head.answer_stride < 32:
+            strides.add(self.config.head.answer_stride)
+        return strides
 
     @property
     def dtype(self) -> torch.dtype:
@@ -138,7 +155,9 @@ class LaConvNet(nn.Module):
             if "res" in self.heads:
                 fine = self.mask_path(*pyramid)[0] if self.config.neck.mask_path else pyramid[0]
                 outputs["res"] = self.heads["res"](fine)
-        whole = features[4], reading.sentence.words, reading.sentence.mask
+        stride = self.config.head.answer_stride
+        seen = features[4] if stride == 32 else pyramid[_STAGES[stride] - 2]
+        whole = seen, reading.sentence.words, reading.sentence.mask
         if "no_target" in self.heads:
             outputs["no_target"] = self.heads["no_target"](*whole).squeeze(1)
         if "answer" in self.heads:
