@@ -1,5 +1,6 @@
 """README and docs name only commands, settings and files that exist."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import typer.main
 
 from laconvnet import cli
+from laconvnet.report import render
 from laconvnet.training import load_config
 
 ROOT = Path(__file__).parents[1]
@@ -65,3 +67,8 @@ def test_links_lead_somewhere() -> None:
         prose = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.S)
         for link in re.findall(r'\]\(([^)#:]+)\)|src="([^"]+)"', prose):
             assert (page.parent / "".join(link)).exists(), (page.name, link)
+
+
+def test_the_tables_about_shipped_weights_are_those_of_the_recorded_results() -> None:
+    results = json.loads((ROOT / "docs" / "results.json").read_text())
+    assert render(results) in (ROOT / "docs" / "results.md").read_text()

@@ -25,10 +25,11 @@ def percent(value: float | None) -> str:
     return "–" if value is None or value != value else f"{100 * value:.1f} %"
 
 
-def with_interval(value: float, ends: Sequence[float]) -> str:
-    """A share with its interval, as "12.3 % [11.0, 13.5]"."""
-    low, high = (100 * end for end in ends)
-    return f"{percent(value)} [{low:.1f}, {high:.1f}]"
+def with_interval(value: float | None, ends: Sequence[float | None]) -> str:
+    """A share with its interval, as "12.3 % [11.0, 13.5]"; a dash where there is none, or NaN."""
+    if value is None or value != value:
+        return percent(value)
+    return f"{percent(value)} [{', '.join(percent(end).removesuffix(' %') for end in ends)}]"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
