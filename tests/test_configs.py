@@ -85,18 +85,15 @@ def write_dataset(root: Path, tasks: tuple[str, ...], splits: set[str]) -> None:
         (root / f"{split}.jsonl").write_text("".join(lines))
 
 
-@pytest.fixture(scope="module")
-def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of the smallest network, in the place of those that a file starts from."""
-    folder = tmp_path_factory.mktemp("pretrained") / "final"
+def write_weights(folder: Path, config: TrainConfig) -> None:
+    """Weights of the smallest network with the file's text encoder, in the place of those that it starts from."""
     vocabulary = Vocabulary(["the", "cat"], num_buckets=32)
     preprocess = Preprocess(size=SIZE, resize="letterbox", max_length=15)
-    model = build_model("n", ("rec",), vocabulary=vocabulary)
+    model = build_model("n", ("rec",), vocabulary=vocabulary, language=config.model.get("language", {}))
     save_checkpoint(folder, model, vocabulary=vocabulary, preprocess=preprocess, card="")
-    return folder
 
 
-def small(config: TrainConfig, tmp_path: Path, initial: Path) -> list[str]:
+def small(config: TrainConfig, tmp_path: Path) -> list[str]:
     """The overrides of two steps of the smallest network; every other setting stays as in the file.
 
     The files change of a network only dropout, the recurrent layer, layers and the width of word vectors, which suits
@@ -115,9 +112,9 @@ def small(config: TrainConfig, tmp_path: Path, initial: Path) -> list[str]:
         "output": tmp_path / "run",
     }
     if config.initial is not None:
-        settings["initial"] = initial
+        settings["initial"] = tmp_path / "initial"
     if config.data.scenes is not None:
-        settings |= {"data.scenes.train": 3, "data.scenes.val": 2}
+        settings |= {"data.scenes.train": 3, "data.scenes.val": 6}
     elif config.data.sources is None:
         settings["data.root"] = tmp_path / "data0"
     else:
@@ -129,13 +126,17 @@ def small(config: TrainConfig, tmp_path: Path, initial: Path) -> list[str]:
 
 
 @each_config
-def test_two_steps_of_the_smallest_network(path: Path, tmp_path: Path, pretrained: Path) -> None:
+def test_two_steps_of_the_smallest_network(path: Path, tmp_path: Path) -> None:
     config = load_config(path, [])
+    if config.initial is not None:
+        write_weights(tmp_path / "initial", config)
     for number, source in enumerate(config.data.folders):
         splits = {source.train_split or config.data.train_split, source.val_split or config.data.val_split}
         tasks = source.tasks or tuple(config.tasks)
+        if "vqa" in tasks and config.tasks["vqa"].get("mask_weight"):
+            tasks = (*tasks, "res")  # questions with masks of what they are about
         write_dataset(tmp_path / f"data{number}", tasks, splits | set(config.data.answers.splits or ()))
-    train(load_config(path, small(config, tmp_path, pretrained)))
+    train(load_config(path, small(config, tmp_path)))
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["step"] == 2 and results["n"] > 0
     assert results["metrics"] and all(

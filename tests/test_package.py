@@ -55,4 +55,5 @@ def test_building_a_model_needs_torch_and_little_else() -> None:
 def test_the_package_is_marked_as_typed_and_ships_its_data() -> None:
     package = Path(laconvnet.__file__).parent
     assert (package / "py.typed").is_file()
-    assert (package / "configs" / "demo.yaml").is_file()
+    assert (package / "language" / "glove_100d.npz").is_file()
+    assert (package / "weights" / "photos-t" / "model.safetensors").is_file()

@@ -49,7 +49,7 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
     SceneCache(tmp_path, SOURCE, 64)
     label = tmp_path / "cache.json"
     label.write_text(json.dumps({**json.loads(label.read_text()), "version": 0}))
-    with pytest.raises(ValueError, match="made with version 0, and 1 is asked for"):
+    with pytest.raises(ValueError, match="made with version 0, and 2 is asked for"):
         SceneCache(tmp_path, SOURCE, 64)
 
 
