@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from laconvnet.models import LaConvNet, load_checkpoint, save_checkpoint
+from laconvnet.report.tables import table
 
 PAIRS, WORDS = 32, 8  # of random pictures and words that are compared
 TOLERANCE = 0.01  # of the largest number of an output
@@ -96,8 +97,7 @@ def curve(run: Path) -> str:
         [f"{line['epoch']:.2f}", f"{line['seconds'] / 60:.0f}", *(f"{line['metrics'][name]:.3f}" for name in names)]
         for line in evaluations
     ]
-    table = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in table)
+    return table(head, rows)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ from pathlib import Path
 
 import yaml
 
+from laconvnet.report.tables import table
+
 
 def main() -> None:
     """Read the arguments, run what is missing and print the table."""
@@ -43,9 +45,9 @@ def main() -> None:
     folders = {name: arguments.out / re.sub(r"\W+", "_", name) for name in trials["variants"]}
     for name in arguments.only or folders:
         run(arguments.trials.parent / trials["config"], trials["common"] + trials["variants"][name], folders[name])
-    table = compare(folders, trials["metrics"])
-    (arguments.out / "table.md").write_text(table + "\n", encoding="utf-8")
-    print(table)
+    text = compare(folders, trials["metrics"])
+    (arguments.out / "table.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 def run(config: Path, settings: list[str], folder: Path) -> None:
@@ -64,7 +66,7 @@ def run(config: Path, settings: list[str], folder: Path) -> None:
 
 def compare(folders: dict[str, Path], metrics: list[str]) -> str:
     """A row for each variant that has ended."""
-    rows = [["variant", "samples seen", *metrics, f"{metrics[0]} on the way"], ["---"] * (len(metrics) + 3)]
+    rows = []
     for name, folder in folders.items():
         if not (folder / "results.json").is_file():
             continue
@@ -74,7 +76,7 @@ def compare(folders: dict[str, Path], metrics: list[str]) -> str:
         curve = [percent(line["metrics"][metrics[0]]) for line in lines if line["kind"] == "eval"]
         values = [percent(results["metrics"][metric]) for metric in metrics]
         rows.append([name, f"{results['step'] * batch:,}", *values, ", ".join(curve)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return table(["variant", "samples seen", *metrics, f"{metrics[0]} on the way"], rows)
 
 
 def percent(value: float) -> str:

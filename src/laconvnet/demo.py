@@ -18,7 +18,7 @@ from rich.table import Table
 from laconvnet.data import Record, generate, read_image, read_records
 from laconvnet.data.drawing import contact_sheet, enlarge, outline
 from laconvnet.predictor import Prediction, Predictor, draw
-from laconvnet.report import MAIN, percent
+from laconvnet.report import MAIN, SORTS, percent
 from laconvnet.scenes import WORLDS, SceneSource
 from laconvnet.scoring import score_checkpoint
 
@@ -27,7 +27,6 @@ SCENES, PHOTOGRAPHS = "scenes-t", "photos-t"
 
 _SENTENCES = {"rec": 4, "gres": 4, "vqa": 8}  # of a scene
 _JOBS = {"rec": "point at it", "res": "cut it out", "gres": "cut out all, or none", "vqa": "answer"}
-_SORTS = {"rec": "rec", "res": "rec", "gres": "gres", "vqa": "vqa"}
 _SIZE = 128
 _ROWS = 5  # of the sheet; a column for each sort of sentences
 _ENLARGED = 384  # width of a drawn picture in pixels
@@ -78,7 +77,7 @@ def run_demo(
             "right sentences": _score(task, folders[sort], shuffled=False),
             "those of other scenes": _score(task, folders[sort], shuffled=True),
         }
-        for task, sort in _SORTS.items()
+        for task, sort in SORTS.items()
     }
     _sheet(folders).save(output / "scenes.png")
     seconds = round(time.monotonic() - began, 1)

@@ -45,7 +45,9 @@ class DrawnScene:
 
         The masks of a question show what it counts, looks at or compares; it has no boxes, since it points at nothing.
         """
-        sentence, masks = self.sentences[number], self.masks(number)
+        sentence = self.sentences[number]
+        points = sentence.answer is None
+        masks = self.masks(number) if points or with_masks else []
         height, width = self.instances.shape
         return Record(
             id=f"{self.name}_{number}",
@@ -53,7 +55,7 @@ class DrawnScene:
             width=width,
             height=height,
             text=sentence.text,
-            boxes=tuple(map(_box, masks)) if sentence.answer is None else None,
+            boxes=tuple(map(_box, masks)) if points else None,
             masks=tuple(map(encode_mask, masks)) if with_masks else None,
             answer=sentence.answer,
             group=sentence.group,

@@ -1,6 +1,7 @@
 """What weights are worth: every table of docs/results.md about them, measured again."""
 
 from laconvnet.report.everything import render, report
+from laconvnet.report.measure import SORTS
 from laconvnet.report.tables import MAIN, percent, put_between_markers
 
-__all__ = ["MAIN", "percent", "put_between_markers", "render", "report"]
+__all__ = ["MAIN", "SORTS", "percent", "put_between_markers", "render", "report"]

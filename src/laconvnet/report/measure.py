@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from laconvnet.data import DatasetInfo, FolderDataset, Record, generate, read_records, scene_info
+from laconvnet.data import SERVED, DatasetInfo, FolderDataset, Record, generate, read_records, scene_info
 from laconvnet.models import load_checkpoint
 from laconvnet.scenes import WORLDS, SceneSource, count_hops, parse_program
 from laconvnet.scoring import Score, learned_task, score
@@ -21,7 +21,9 @@ SOURCES = {
 }
 """The scenes that shipped weights are judged on, of seeds that nothing learns from, by the sort of their sentences."""
 
-_SORTS = {"rec": "rec", "res": "rec", "gres": "gres", "vqa": "vqa"}  # that a task is judged on
+SORTS = {task: sort for sort, tasks in SERVED.items() for task in tasks}
+"""The sort of sentences that a task is judged on."""
+
 _SCENES = {"train": 600, "test": 300}  # blind baselines choose their answers on train
 _SIZE = 128
 
@@ -66,9 +68,10 @@ def measure_scenes(
         objects.
     """
     results: dict[str, Any] = {}
+    objects = {sort: _object_counts(source) for sort, source in SOURCES.items()}
     for task in load_checkpoint(model)[0].config.tasks:
-        sort = _SORTS[task]
-        counts = _object_counts(SOURCES[sort])
+        sort = SORTS[task]
+        counts = objects[sort]
 
         def parts(records: Sequence[Record], counts: list[int] = counts) -> dict[str, Sequence[Hashable]]:
             return {

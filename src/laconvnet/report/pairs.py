@@ -13,10 +13,11 @@ from PIL import Image
 
 from laconvnet.data import DatasetInfo, DatasetWriter, Record, draw_scenes
 from laconvnet.metrics import AnswerAccuracy
-from laconvnet.scenes import Program, Scene, SceneSample, SceneSource, Sentence, execute
+from laconvnet.scenes import Program, Scene, SceneSample, SceneSource, Sentence
 from laconvnet.scenes.chance import pick
+from laconvnet.scenes.facts import facts_about
 from laconvnet.scenes.grammar import expression
-from laconvnet.scenes.programs import SCENE
+from laconvnet.scenes.programs import SCENE, find_targets
 from laconvnet.scenes.scene import DIRECTIONS, SHAPES
 from laconvnet.scoring import Score
 
@@ -37,9 +38,7 @@ def _beside(shape: str, direction: str, anchor: str) -> Program:
 
 
 def _targets(program: Program, scene: Scene) -> tuple[int, ...]:
-    found = execute(program, scene)
-    assert isinstance(found, tuple)
-    return found
+    return find_targets(program, facts_about(scene))
 
 
 def _single_shapes(scene: Scene) -> list[str]:
@@ -158,7 +157,7 @@ def write_pairs(out: Path, samples: Sequence[SceneSample], size: int) -> None:
                 Image.fromarray(scene.image).save(images / f"{scene.name}.png", compress_level=1)
                 yield from (scene.record(number, with_masks=True) for number in range(len(scene.sentences)))
 
-    info = DatasetInfo("word order pairs", "laconvnet.report.robustness", "CC0-1.0", ("rec", "res", "gres"))
+    info = DatasetInfo("word order pairs", "laconvnet.report.pairs", "CC0-1.0", ("rec", "res", "gres"))
     with DatasetWriter(out, info) as writer:
         writer.write_split("pairs", records(writer.aside / "images"))
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from laconvnet.data import replace_file
+from laconvnet.tasks import TASKS
 
-MAIN = {"rec": "accuracy@0.5", "res": "mean_iou", "gres": "gIoU", "vqa": "accuracy"}
+MAIN = {name: task.main_metric for name, task in TASKS.items()}
 """The value of each task by which parts are compared."""
 
 _ALSO = {

@@ -1,6 +1,6 @@
 """A task is a head, its targets, its loss, its decoding and its metric."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from laconvnet.tasks.answering import Answering, best_answers
@@ -11,7 +11,7 @@ from laconvnet.tasks.segmentation import MIN_PIXELS, GeneralizedSegmentation, Se
 from laconvnet.tasks.several import SeveralTasks
 from laconvnet.tasks.task import Task
 
-TASKS: dict[str, Callable[..., Task]] = {
+TASKS: dict[str, type[Task]] = {
     "rec": Grounding,
     "res": Segmentation,
     "gres": GeneralizedSegmentation,

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from laconvnet.metrics import AnswerAccuracy, VQAAccuracy
-from laconvnet.tasks.segmentation import dice_loss, mask_loss
+from laconvnet.tasks.segmentation import Segmentation
 from laconvnet.tasks.task import Batch, Outputs
 
 AnswerLoss = Literal["cross_entropy", "soft_bce"]
@@ -42,6 +42,7 @@ class Answering:
         if not mask_weight >= 0:
             raise ValueError(f"mask_weight must be 0 or more, got {mask_weight}")
         self.answers, self.kind, self.mask_weight = tuple(answers), loss, mask_weight
+        self._looking = Segmentation(dice_weight=1.0)
         self._numbers = {answer: number for number, answer in enumerate(self.answers)}
 
     @property
@@ -73,8 +74,7 @@ class Answering:
         answer_loss = self._answer_loss(outputs["answer"].float(), batch)
         if not self.mask_weight:
             return {"loss": answer_loss}
-        targets = batch["target_masks"][:, None]
-        masks = mask_loss(outputs["res"], targets) + dice_loss(outputs["res"], targets)
+        masks = self._looking.loss(outputs, batch)["loss"]
         loss = answer_loss + self.mask_weight * masks
         return {"loss": loss, "answer_loss": answer_loss.detach(), "mask_loss": masks.detach()}
 
