@@ -68,6 +68,18 @@ def test_a_folder_may_have_splits_of_its_own(folders: Path, tmp_path: Path) -> N
     assert [len(part) for part in eval_dataset(config, task).parts] == [2, 4, 4]  # type: ignore[union-attr]
 
 
+def test_a_folder_may_be_for_learning_only(folders: Path, tmp_path: Path) -> None:
+    config = configure(folders, tmp_path)
+    assert config.data.sources is not None
+    more = config.data.sources[0].model_copy(update={"evaluate": False})
+    config = config.model_copy(
+        update={"data": config.data.model_copy(update={"sources": (*config.data.sources, more)})}
+    )
+    task = build_tasks(TASKS, answers=("yes",))
+    assert len(train_dataset(config, task).parts) == 4  # type: ignore[union-attr]
+    assert len(eval_dataset(config, task).parts) == 3  # type: ignore[union-attr]
+
+
 def test_a_folder_without_the_labels_of_its_tasks_is_named(folders: Path, tmp_path: Path) -> None:
     config = configure(folders, tmp_path, serves={**SERVES, "gres": ("gres", "vqa")})
     with pytest.raises(SchemaError, match=r"gres/train\.jsonl:1: record '.*' has no 'answer'"):

@@ -72,6 +72,11 @@ def sources(folders: Path, **weights: float) -> dict[str, Any]:
             r"no source of data\.sources serves vqa",
         ),
         (
+            {"sources": [{"root": "a", "tasks": ["rec"]}, {"root": "b", "tasks": ["vqa"], "evaluate": False}]},
+            {"rec": {}, "vqa": {}},
+            r"evaluate is false of all that serve vqa",
+        ),
+        (
             {"sources": [{"root": "a", "weight": 0}]},
             {"rec": {}},
             r"data\.sources\[0\]\.weight is 0, allowed: greater than 0",

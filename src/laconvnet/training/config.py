@@ -110,6 +110,7 @@ class SourceConfig(Section):
     )
     train_split: str | None = Field(default=None, description="Split to learn from; null for data.train_split.")
     val_split: str | None = Field(default=None, description="Split to evaluate on; null for data.val_split.")
+    evaluate: bool = Field(default=True, description="Whether the run is evaluated on it, too.")
 
 
 class AnswersConfig(Section):
@@ -322,9 +323,13 @@ class TrainConfig(Section):
                 raise ValueError(
                     f"data.sources[{number}].tasks names {', '.join(unknown)}; learned are {', '.join(self.tasks)}"
                 )
-        fed = {task for source in self.data.sources or () for task in source.tasks or self.tasks}
-        if self.data.sources and (missing := [task for task in self.tasks if task not in fed]):
-            raise ValueError(f"no source of data.sources serves {', '.join(missing)}")
+        for sources, lack in (
+            (self.data.sources or (), "no source of data.sources serves"),
+            ([source for source in self.data.sources or () if source.evaluate], "evaluate is false of all that serve"),
+        ):
+            fed = {task for source in sources for task in source.tasks or self.tasks}
+            if self.data.sources and (missing := [task for task in self.tasks if task not in fed]):
+                raise ValueError(f"{lack} {', '.join(missing)}")
         if self.schedule.kind == "steps" and not self.schedule.milestones:
             raise ValueError("schedule.milestones must name at least one epoch when schedule.kind is steps")
         if self.compile and self.grad_checkpointing:

@@ -50,7 +50,7 @@ def train_dataset(config: TrainConfig, task: Task) -> Split:
             size=data.size,
             fresh=data.scenes.fresh,
             augment=augment,
-            with_masks="res" in task.heads,
+            with_masks="masks" in labels_of(task, config.tasks),
             shuffle_sentences=is_control,
             seed=config.seed,
             cache=_cache(data.scenes, "train"),
@@ -68,7 +68,7 @@ def eval_dataset(config: TrainConfig, task: Task) -> Split:
             data.val_split,
             data.scenes.val,
             size=data.size,
-            with_masks="res" in task.heads,
+            with_masks="masks" in labels_of(task, config.tasks),
             shuffle_sentences=is_control,
             cache=_cache(data.scenes, "val"),
         )
@@ -84,7 +84,7 @@ def _folders(
 ) -> FolderDataset | MixedDataset:
     """The split of one dataset folder, or of several."""
     data = config.data
-    parts, sources = [], config.data.folders
+    parts, sources = [], [source for source in data.folders if name == "train" or source.evaluate]
     for source in sources:
         served = source.tasks or tuple(config.tasks)
         split = (source.train_split or data.train_split) if name == "train" else (source.val_split or data.val_split)
