@@ -49,7 +49,7 @@ def test_answers_and_every_head_come_back(tmp_path):
     images, tokens = torch.rand(1, 3, 64, 64), torch.tensor([[3, 4]])
     with torch.no_grad():
         found, expected = loaded(images, tokens), model(images, tokens)
-    assert set(found) == {"rec", "res", "no_target", "answer"}
+    assert set(found) == {"rec", "res", "no_target", "answer", "no_target_attention", "answer_attention"}
     for name, values in expected.items():
         torch.testing.assert_close(found[name], values)  # weights from a file may be aligned otherwise in memory
     config = json.loads((tmp_path / "c" / "config.json").read_text())

@@ -48,7 +48,8 @@ def test_every_task_brings_its_heads(tasks, outputs):
     model = build_model("n", tasks, vocabulary=VOCABULARY, head=head, answers=answers).eval()
     with torch.no_grad():
         found = model(torch.rand(2, 3, 64, 96), TOKENS)
-    assert {name: tuple(out.shape) for name, out in found.items()} == outputs
+    pooled = {f"{name}_attention": (2, 2, 3) for name in ("no_target", "answer") if name in outputs}
+    assert {name: tuple(out.shape) for name, out in found.items()} == outputs | pooled
     assert model.config.heads == tuple(outputs) == tuple(model.heads)
 
 
@@ -95,6 +96,23 @@ def test_answers_are_read_from_the_map_of_the_stride(stride, width):
     assert seen == [(2, width, 64 // stride, 96 // stride)] * 2
 
 
+@pytest.mark.parametrize(("stride", "width"), [(8, 32 + 8 + 16 + 32), (16, 64 + 8 + 16 + 32 + 64), (32, 128 + 120)])
+def test_answers_may_also_be_read_from_the_stages_on_the_way(stride, width):
+    head = {"answer_stride": stride, "answer_hypercolumn": True}
+    model = build_model("n", ("res", "vqa"), vocabulary=VOCABULARY, answers=ANSWERS, head=head).eval()
+    stages, seen = [], []
+    model.backbone.register_forward_hook(lambda module, inputs, output: stages.extend(output))
+    model.heads["answer"].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        outputs = model(torch.rand(2, 3, 64, 96), TOKENS)
+    (column,) = seen
+    assert column.shape == (2, width, 64 // stride, 96 // stride) and outputs["answer"].shape == (2, 3)
+    begin = model.config.backbone.dims[{8: 2, 16: 3, 32: 4}[stride]]
+    first = stages[0].unfold(2, stride // 2, stride // 2).unfold(3, stride // 2, stride // 2).mean((-2, -1))
+    torch.testing.assert_close(column[:, begin : begin + 8], first)
+    assert outputs["answer_attention"].shape == (2, 64 // stride, 96 // stride)
+
+
 def test_answers_alone_bring_the_neck_they_read():
     model = build_model("n", ("vqa",), vocabulary=VOCABULARY, answers=ANSWERS, head={"answer_stride": 16})
     assert model.config.has_neck and not hasattr(model, "mask_path")
@@ -133,13 +151,14 @@ def test_picture_and_sentence_change_the_answer():
 @pytest.mark.parametrize("tasks", [("rec",), ("res",), ("rec", "res"), ("vqa",), ("vqa", "gres"), ALL])
 @pytest.mark.parametrize("mask_path", [True, False])
 @pytest.mark.parametrize("answer_stride", [8, 16, 32])
-def test_every_parameter_that_asks_for_a_gradient_gets_one(tasks, mask_path, answer_stride):
+@pytest.mark.parametrize("hypercolumn", [True, False])
+def test_every_parameter_that_asks_for_a_gradient_gets_one(tasks, mask_path, answer_stride, hypercolumn):
     model = build_model(
         "n",
         tasks,
         vocabulary=VOCABULARY,
         neck={"mask_path": mask_path},
-        head={"no_target": "gres" in tasks, "answer_stride": answer_stride},
+        head={"no_target": "gres" in tasks, "answer_stride": answer_stride, "answer_hypercolumn": hypercolumn},
         answers=ANSWERS if "vqa" in tasks else (),
     )
     outputs = model(torch.rand(2, 3, 64, 64), TOKENS)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from laconvnet.tasks import Answering, best_answers, build_task, dice_loss, mask_loss
+from laconvnet.tasks.masks import attention_loss
 
 ANSWERS = ("yes", "no", "red")
 
@@ -68,6 +69,20 @@ def test_masks_of_what_is_asked_about_add_their_losses():
     assert masks.grad is not None and masks.grad.abs().sum() > 0
 
 
+def test_attention_to_what_is_asked_about_adds_its_loss():
+    logits, scores = torch.randn(2, 3), torch.randn(2, 2, 2)
+    targets = torch.zeros(2, 8, 8, dtype=torch.bool)
+    targets[0, 2:5, 3:7] = True
+    given = batch(["no", "red"]) | {"target_masks": targets}
+    plain = Answering(answers=ANSWERS).loss({"answer": logits}, given)["loss"].item()
+    task = Answering(answers=ANSWERS, attention_weight=0.5)
+    losses = task.loss({"answer": logits, "answer_attention": scores}, given)
+    strays = attention_loss(scores, targets).item()
+    assert losses.keys() == {"loss", "answer_loss", "attention_loss"}
+    assert losses["attention_loss"].item() == pytest.approx(strays)
+    assert losses["loss"].item() == pytest.approx(plain + 0.5 * strays)
+
+
 LOGITS = torch.tensor([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0], [3.0, 0.0, 0.0]])
 SAID = ["yes", "no", "red", "yes"]
 
@@ -110,6 +125,8 @@ def test_records_need_the_labels_of_the_loss():
     assert build_task("vqa", answers=ANSWERS, loss="soft_bce").labels == ("answers",)
     looking = build_task("vqa", answers=ANSWERS, mask_weight=1.0)
     assert looking.labels == ("answer", "masks") and looking.heads == ("answer", "res")
+    attending = build_task("vqa", answers=ANSWERS, attention_weight=1.0)
+    assert attending.labels == ("answer", "masks") and attending.heads == ("answer", "answer_attention")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +136,7 @@ def test_records_need_the_labels_of_the_loss():
         ({"answers": ["yes", "no", "yes"]}, r"each once; got 3: \['yes', 'no', 'yes'\]"),
         ({"answers": ANSWERS, "loss": "hinge"}, r"loss must be one of \('cross_entropy', 'soft_bce'\), got 'hinge'"),
         ({"answers": ANSWERS, "mask_weight": -1.0}, r"mask_weight must be 0 or more, got -1\.0"),
+        ({"answers": ANSWERS, "attention_weight": -2.0}, r"attention_weight must be 0 or more, got -2\.0"),
         ({}, "options of task 'vqa'.*answers"),
     ],
 )

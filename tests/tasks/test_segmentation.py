@@ -10,6 +10,7 @@ from pycocotools import mask as coco
 from laconvnet.data import Collator, Example, Record, Sample, encode_mask, resize_to_input
 from laconvnet.data.masks import decode_mask
 from laconvnet.tasks import GeneralizedSegmentation, Segmentation, build_task, dice_loss, mask_loss
+from laconvnet.tasks.masks import attention_loss
 
 SIZES = [(40, 30), (40, 30), (25, 60), (64, 64), (90, 20), (33, 32)]  # width, height
 
@@ -180,9 +181,29 @@ def test_loss_of_the_classifier_by_hand(batch, outputs):
     assert losses["loss"] == pytest.approx(float(losses["mask_loss"] + losses["dice_loss"]) + 0.5 * sum(terms) / 6)
 
 
+def test_sentences_without_a_target_may_count_more(batch, outputs):
+    plain = GeneralizedSegmentation(no_target="classifier").loss(outputs, batch)["no_target_loss"]
+    more = GeneralizedSegmentation(no_target="classifier", no_target_pos_weight=4.0).loss(outputs, batch)
+    fifth = math.log1p(math.exp(-4.0))  # the only one without
+    assert more["no_target_loss"].item() == pytest.approx(plain.item() + 3 * fifth / 6)
+
+
+def test_attention_of_the_classifier_adds_its_loss(batch, outputs):
+    plain = GeneralizedSegmentation(no_target="classifier").loss(outputs, batch)["loss"].item()
+    scores = torch.randn(6, 2, 2)
+    task = GeneralizedSegmentation(no_target="classifier", attention_weight=0.5)
+    losses = task.loss(outputs | {"no_target_attention": scores}, batch)
+    strays = attention_loss(scores, batch["target_masks"]).item()
+    assert losses["attention_loss"].item() == pytest.approx(strays)
+    assert losses["loss"].item() == pytest.approx(plain + 0.5 * strays)
+
+
 def test_heads_follow_the_rule():
     assert GeneralizedSegmentation().heads == ("res",)
+    assert GeneralizedSegmentation(attention_weight=1.0).heads == ("res",)
     assert GeneralizedSegmentation(no_target="classifier").heads == ("res", "no_target")
+    attending = GeneralizedSegmentation(no_target="classifier", attention_weight=1.0)
+    assert attending.heads == ("res", "no_target", "no_target_attention")
 
 
 @pytest.mark.parametrize(
@@ -193,8 +214,10 @@ def test_heads_follow_the_rule():
         ("res", {"mask_rule": "round"}, r"mask_rule must be one of \('interpolate', 'dilate'\), got 'round'"),
         ("res", {"no_target": "pixels"}, "options of task 'res'.*no_target"),
         ("gres", {"no_target": "guess"}, r"no_target must be one of \('pixels', 'classifier'\), got 'guess'"),
-        ("gres", {"min_pixels": 0}, "min_pixels must be 1 or more and no_target_weight 0 or more, got 0 and 1.0"),
-        ("gres", {"no_target_weight": -2}, "got 50 and -2"),
+        ("gres", {"min_pixels": 0}, "min_pixels must be 1 or more, got 0"),
+        ("gres", {"no_target_weight": -2}, "no_target_weight must be 0 or more, got -2"),
+        ("gres", {"no_target_pos_weight": -2}, "no_target_pos_weight must be 0 or more, got -2"),
+        ("gres", {"attention_weight": math.nan}, "attention_weight must be 0 or more, got nan"),
     ],
 )
 def test_bad_options(name, options, message):

@@ -84,9 +84,15 @@ class AttentivePooling(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """x (N, L, dim), mask (N, L) True where an element does not count; returns (N, out_dim)."""
+        return self.pool(x, self.scores(x, mask))
+
+    def scores(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The logits of the weights, (N, L)."""
         scores = self.score(x).squeeze(2)
-        if mask is not None:
-            scores = scores.masked_fill(mask, torch.finfo(scores.dtype).min)
+        return scores if mask is None else scores.masked_fill(mask, torch.finfo(scores.dtype).min)  # type: ignore[no-any-return]
+
+    def pool(self, x: Tensor, scores: Tensor) -> Tensor:
+        """The mean of x under the softmax of the scores, and the linear map: (N, out_dim)."""
         return self.merge((scores.softmax(1)[:, :, None] * x).sum(1))  # type: ignore[no-any-return]
 
 

@@ -117,6 +117,11 @@ class HeadConfig(_Strict):
         description="Map that the answer and no_target heads look at: the last stage (32, the paper), or the pyramid's "
         "at stride 8 or 16, in which the things of a small picture keep apart.",
     )
+    answer_hypercolumn: bool = Field(
+        False,
+        description="Whether these heads also see every stage up to that stride, averaged to it: a network that has "
+        "learned to point lets go of colour and material further on.",
+    )
     answer_dim: int | None = Field(
         None, gt=0, description="Width of the pooled picture and sentence; twice the last stage by default."
     )

@@ -89,11 +89,18 @@ class PooledHead(nn.Module):
             nn.Linear(dim, hidden_dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_dim, out_dim)
         )
 
-    def forward(self, x: Tensor, words: Tensor, mask: Tensor) -> Tensor:
-        """A map (N, image_dim, h, w), words (N, L, text_dim), mask (N, L) True at padding: logits (N, out_dim).
+    def forward(self, x: Tensor, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Look at a map under words.
 
-        Words and mask may be of one sentence for all pictures, (1, L, text_dim) and (1, L).
+        Args:
+            x: (N, image_dim, h, w).
+            words: (N, L, text_dim), or (1, L, text_dim) of one sentence for all pictures.
+            mask: (N, L) or (1, L), True at padding.
+
+        Returns:
+            Logits (N, out_dim), and where it looked for them: (N, h, w), the logits of a softmax over positions.
         """
         positions = x.flatten(2).transpose(1, 2).to(words.dtype)
-        pooled = self.pool_image(positions) + self.pool_text(words, mask)
-        return self.perceptron(self.norm(pooled))  # type: ignore[no-any-return]
+        scores = self.pool_image.scores(positions)
+        pooled = self.pool_image.pool(positions, scores) + self.pool_text(words, mask)
+        return self.perceptron(self.norm(pooled)), scores.view(x.shape[0], *x.shape[2:])

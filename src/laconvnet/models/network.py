@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from laconvnet.language.encoder import TextEncoder
@@ -73,13 +74,19 @@ class LaConvNet(nn.Module):
         config = self.config
         dim = config.head.answer_dim or 2 * config.backbone.dims[4]
         return PooledHead(
-            config.backbone.dims[_STAGES[config.head.answer_stride]],
+            sum(config.backbone.dims[stage] for stage in self._stages_answering()),
             config.language.dim,
             dim=dim,
             hidden_dim=config.head.answer_hidden_dim or 2 * dim,
             out_dim=out_dim,
             dropout=config.language.dropout,
         )
+
+    def _stages_answering(self) -> list[int]:
+        """The stages whose channels an answer is pooled from: that of the stride, then those on the way to it."""
+        last = _STAGES[self.config.head.answer_stride]
+        before = range(last if last == 4 else last + 1)
+        return [last, *before] if self.config.head.answer_hypercolumn else [last]
 
     @property
     def _pools_sentences(self) -> bool:
@@ -133,7 +140,9 @@ class LaConvNet(nn.Module):
 
         Returns:
             By head: "rec" (N, 5, H/32, W/32), 4 box numbers and 1 objectness logit a cell; "res" (N, 1, H, W), mask
-            logits; "no_target" (N,), the logit of there being none; "answer" (N, A), logits of the A answers.
+            logits; "no_target" (N,), the logit of there being none; "answer" (N, A), logits of the A answers; with the
+            last two "no_target_attention" and "answer_attention" (N, H/s, W/s), the logits of the softmax that pools
+            the map of stride s for them.
 
         Raises:
             ValueError: height or width is not a multiple of 32.
@@ -156,12 +165,16 @@ class LaConvNet(nn.Module):
                 fine = self.mask_path(*pyramid)[0] if self.config.neck.mask_path else pyramid[0]
                 outputs["res"] = self.heads["res"](fine)
         stride = self.config.head.answer_stride
-        seen = features[4] if stride == 32 else pyramid[_STAGES[stride] - 2]
+        last, *before = self._stages_answering()
+        seen = features[4] if stride == 32 else pyramid[last - 2]
+        if before:
+            seen = torch.cat([seen, *(F.avg_pool2d(features[stage], 2 ** (last - stage)) for stage in before)], 1)
         whole = seen, reading.sentence.words, reading.sentence.mask
         if "no_target" in self.heads:
-            outputs["no_target"] = self.heads["no_target"](*whole).squeeze(1)
+            logit, outputs["no_target_attention"] = self.heads["no_target"](*whole)
+            outputs["no_target"] = logit.squeeze(1)
         if "answer" in self.heads:
-            outputs["answer"] = self.heads["answer"](*whole)
+            outputs["answer"], outputs["answer_attention"] = self.heads["answer"](*whole)
         return outputs
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from laconvnet.metrics import AnswerAccuracy, VQAAccuracy
+from laconvnet.tasks.masks import attention_loss
 from laconvnet.tasks.segmentation import Segmentation
 from laconvnet.tasks.task import Batch, Outputs
 
@@ -26,57 +27,75 @@ class Answering:
             "soft_bce" against the share of people who gave each answer (VQAv2), scored by the soft accuracy.
         mask_weight: weight of cutting out what a question asks about, for records with masks of that, as those of the
             embedded world: where to look is learned much sooner so. The network then needs a mask head, of res or gres.
+        attention_weight: weight of the answer head's attention resting on the same; see `attention_loss`.
 
     Raises:
-        ValueError: there are no answers, one stands twice, there is no such loss, or the weight is negative.
+        ValueError: there are no answers, one stands twice, there is no such loss, or a weight is negative.
     """
 
     name = "vqa"
     main_metric = "accuracy"
 
-    def __init__(self, *, answers: Sequence[str], loss: AnswerLoss = "cross_entropy", mask_weight: float = 0.0):
+    def __init__(
+        self,
+        *,
+        answers: Sequence[str],
+        loss: AnswerLoss = "cross_entropy",
+        mask_weight: float = 0.0,
+        attention_weight: float = 0.0,
+    ):
         if loss not in get_args(AnswerLoss):
             raise ValueError(f"loss must be one of {get_args(AnswerLoss)}, got {loss!r}")
         if not answers or len(set(answers)) != len(answers):
             raise ValueError(f"answers must be at least one, each once; got {len(answers)}: {list(answers)[:5]}")
-        if not mask_weight >= 0:
-            raise ValueError(f"mask_weight must be 0 or more, got {mask_weight}")
-        self.answers, self.kind, self.mask_weight = tuple(answers), loss, mask_weight
+        for name, weight in {"mask_weight": mask_weight, "attention_weight": attention_weight}.items():
+            if not weight >= 0:
+                raise ValueError(f"{name} must be 0 or more, got {weight}")
+        self.answers, self.kind = tuple(answers), loss
+        self.mask_weight, self.attention_weight = mask_weight, attention_weight
         self._looking = Segmentation(dice_weight=1.0)
         self._numbers = {answer: number for number, answer in enumerate(self.answers)}
 
     @property
     def heads(self) -> tuple[str, ...]:
         """The outputs that it reads."""
-        return ("answer", "res") if self.mask_weight else ("answer",)
+        heads = {"answer": 1.0, "res": self.mask_weight, "answer_attention": self.attention_weight}
+        return tuple(head for head, weight in heads.items() if weight)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """What its records must have."""
         answer = "answers" if self.kind == "soft_bce" else "answer"
-        return (answer, "masks") if self.mask_weight else (answer,)
+        return (answer, "masks") if self.mask_weight or self.attention_weight else (answer,)
 
     def loss(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         """The cross-entropy of the right answer, or that of each answer by itself, summed; then the mean of samples.
 
         A right answer outside the list teaches nothing: the sample does not count in the cross-entropy, and in the
-        other sum wants none of the listed answers. With a mask weight, ``mask_weight * (BCE + dice)`` of the union of a
-        record's masks is added.
+        other sum wants none of the listed answers. Of the union of a record's masks, ``mask_weight * (BCE + dice)`` and
+        ``attention_weight * attention_loss`` are added.
 
         Args:
-            outputs: "answer" (N, A), and with a mask weight "res" (N, 1, H, W).
-            batch: "answer", N texts or None; "answers", N mappings of answers to scores in [0, 1]; with a mask weight
+            outputs: "answer" (N, A), and with its weight "res" (N, 1, H, W) and "answer_attention" (N, h, w).
+            batch: "answer", N texts or None; "answers", N mappings of answers to scores in [0, 1]; with either weight
                 "target_masks" (N, H, W) bool.
 
         Returns:
-            Scalars "loss" and, with a mask weight, "answer_loss" and "mask_loss".
+            Scalars "loss" and, with those weights, its parts "answer_loss", "mask_loss" and "attention_loss".
         """
         answer_loss = self._answer_loss(outputs["answer"].float(), batch)
-        if not self.mask_weight:
-            return {"loss": answer_loss}
-        masks = self._looking.loss(outputs, batch)["loss"]
-        loss = answer_loss + self.mask_weight * masks
-        return {"loss": loss, "answer_loss": answer_loss.detach(), "mask_loss": masks.detach()}
+        losses = {"loss": answer_loss}
+        if self.mask_weight or self.attention_weight:
+            losses["answer_loss"] = answer_loss.detach()
+        if self.mask_weight:
+            masks = self._looking.loss(outputs, batch)["loss"]
+            losses["loss"] = losses["loss"] + self.mask_weight * masks
+            losses["mask_loss"] = masks.detach()
+        if self.attention_weight:
+            strays = attention_loss(outputs["answer_attention"], batch["target_masks"])
+            losses["loss"] = losses["loss"] + self.attention_weight * strays
+            losses["attention_loss"] = strays.detach()
+        return losses
 
     def _answer_loss(self, logits: Tensor, batch: Batch) -> Tensor:
         if self.kind == "soft_bce":

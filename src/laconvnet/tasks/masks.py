@@ -83,3 +83,22 @@ def true_masks(batch: Batch) -> list[Tensor]:
                 f"only one of {targets.shape[2]} x {targets.shape[1]}"
             )
     return masks
+
+
+def attention_loss(scores: Tensor, targets: Tensor) -> Tensor:
+    """How far attention strays from the targets: ``-sum(q log softmax(s))``, the mean of samples that have any.
+
+    q is the share of the targets in each cell, so that attention is to spread over several things evenly.
+
+    Args:
+        scores: s, (N, h, w), logits of a softmax over all cells.
+        targets: (N, H, W) in [0, 1], H and W multiples of h and w; an all-zero one does not count.
+
+    Returns:
+        A scalar, 0 where no sample has a target.
+    """
+    height, width = scores.shape[1:]
+    wanted = F.adaptive_avg_pool2d(targets[:, None].float(), (height, width)).flatten(1)
+    share = wanted / wanted.sum(1, keepdim=True).clamp(min=1e-6)
+    strays = -(share * scores.float().flatten(1).log_softmax(1)).sum(1)
+    return strays.sum() / targets.flatten(1).any(1).sum().clamp(min=1)

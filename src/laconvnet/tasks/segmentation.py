@@ -11,7 +11,7 @@ from torchmetrics import Metric
 
 from laconvnet.data import encode_mask, mask_area
 from laconvnet.metrics import GeneralizedSegmentationMetrics, SegmentationMetrics
-from laconvnet.tasks.masks import MaskRule, to_record_masks, true_masks
+from laconvnet.tasks.masks import MaskRule, attention_loss, to_record_masks, true_masks
 from laconvnet.tasks.task import Batch, Outputs
 
 NoTargetRule = Literal["pixels", "classifier"]
@@ -128,6 +128,9 @@ class GeneralizedSegmentation(Segmentation):
             classifier of the whole picture ("classifier", a head of its own).
         min_pixels: at the record's size.
         no_target_weight: weight of the classifier's cross-entropy.
+        no_target_pos_weight: how much more in it a sentence without a target counts; where they are a fifth of all, 4
+            has the classifier err as often on them as on the others.
+        attention_weight: weight of the classifier's attention resting on the targets; see `attention_loss`.
 
     Raises:
         ValueError: a number is out of range, or there is no such rule.
@@ -144,34 +147,48 @@ class GeneralizedSegmentation(Segmentation):
         no_target: NoTargetRule = "pixels",
         min_pixels: int = MIN_PIXELS,
         no_target_weight: float = 1.0,
+        no_target_pos_weight: float = 1.0,
+        attention_weight: float = 0.0,
     ):
         super().__init__(dice_weight=dice_weight, mask_rule=mask_rule)
         if no_target not in get_args(NoTargetRule):
             raise ValueError(f"no_target must be one of {get_args(NoTargetRule)}, got {no_target!r}")
-        if min_pixels < 1 or not no_target_weight >= 0:
-            raise ValueError(
-                f"min_pixels must be 1 or more and no_target_weight 0 or more, got {min_pixels} and {no_target_weight}"
-            )
-        self.no_target, self.min_pixels, self.no_target_weight = no_target, min_pixels, no_target_weight
+        if min_pixels < 1:
+            raise ValueError(f"min_pixels must be 1 or more, got {min_pixels}")
+        for name, weight in {
+            "no_target_weight": no_target_weight,
+            "no_target_pos_weight": no_target_pos_weight,
+            "attention_weight": attention_weight,
+        }.items():
+            if not weight >= 0:
+                raise ValueError(f"{name} must be 0 or more, got {weight}")
+        self.no_target, self.min_pixels = no_target, min_pixels
+        self.no_target_weight, self.no_target_pos_weight = no_target_weight, no_target_pos_weight
+        self.attention_weight = attention_weight
         if no_target == "classifier":
-            self.heads = ("res", "no_target")
+            self.heads = ("res", "no_target", "no_target_attention") if attention_weight else ("res", "no_target")
 
     def loss(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """``BCE + dice_weight * dice + no_target_weight * BCE(no target)``.
+        """``BCE + dice_weight * dice + no_target_weight * BCE(no target) + attention_weight * attention_loss``.
 
         Args:
-            outputs: "res" (N, 1, H, W) and, with the classifier, "no_target" (N,).
+            outputs: "res" (N, 1, H, W) and, with the classifier, "no_target" (N,) and "no_target_attention" (N, h, w).
             batch: "target_masks" (N, H, W) bool, empty where there is no target.
 
         Returns:
-            Scalars "loss", "mask_loss" and, where they count, "dice_loss" and "no_target_loss".
+            Scalars "loss", "mask_loss" and, where they count, "dice_loss", "no_target_loss" and "attention_loss".
         """
         losses = super().loss(outputs, batch)
         if self.no_target == "classifier":
-            absent = ~batch["target_masks"].flatten(1).any(1)
-            decided = F.binary_cross_entropy_with_logits(outputs["no_target"].float(), absent.float())
+            logits, absent = outputs["no_target"].float(), ~batch["target_masks"].flatten(1).any(1)
+            counts = 1 + (self.no_target_pos_weight - 1) * absent.float()
+            decided = F.binary_cross_entropy_with_logits(logits, absent.float(), weight=counts)
             losses["loss"] = losses["loss"] + self.no_target_weight * decided
             losses["no_target_loss"] = decided.detach()
+            if self.attention_weight:
+                strays = attention_loss(outputs["no_target_attention"], batch["target_masks"])
+                losses["loss"] = losses["loss"] + self.attention_weight * strays
+                losses["attention_loss"] = strays.detach()
         return losses
 
     def metric(self) -> Metric:
