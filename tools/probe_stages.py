@@ -1,0 +1,94 @@
+"""What each stage of a network still knows of the things that questions are about.
+
+    python tools/probe_stages.py runs/scenes_t_relations/final data/near_query
+
+The folder is one of questions about single attributes (`data generate --family query_attribute`). For each map,
+its features are averaged over the thing asked about, and a linear classifier of the answer from them is fitted on the
+training split and scored on the validation split. Printed in Markdown: accuracy by map and attribute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from laconvnet.data import Collator, FolderDataset
+from laconvnet.language import Vocabulary
+from laconvnet.models import LaConvNet, load_checkpoint
+from laconvnet.report.tables import percent, table
+
+WEIGHT_DECAY = 1e-3
+
+
+def main() -> None:
+    """Read the arguments, look at the pictures and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="checkpoint folder, or the name of a shipped one, whose network has a neck")
+    parser.add_argument("data", type=Path, help="dataset folder of questions")
+    parser.add_argument("--attributes", nargs="+", default=["color", "material", "shape", "size"])
+    parser.add_argument("--questions", type=int, default=2000, help="questions of each attribute to learn from")
+    arguments = parser.parse_args()
+    network, vocabulary, preprocess = load_checkpoint(arguments.model)
+    rows: dict[str, list[str]] = {}
+    for attribute in arguments.attributes:
+        (learned, right), (tested, truth) = (
+            features(network, vocabulary, preprocess.size, arguments.data, split, attribute, arguments.questions)
+            for split in ("train", "val")
+        )
+        for name, values in learned.items():
+            rows.setdefault(name, [name]).append(percent(accuracy(values, right, tested[name], truth)))
+    print(table(["map", *arguments.attributes], list(rows.values())))
+
+
+@torch.no_grad()
+def features(
+    network: LaConvNet, vocabulary: Vocabulary, size: int, root: Path, split: str, attribute: str, limit: int
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Every map, averaged over the things that questions of an attribute are about, (N, channels), and the answers."""
+    dataset = FolderDataset(root, split, size=size, require=("answer", "masks"), tasks=("vqa",))
+    dataset.records = [r for r in dataset.records if re.match(rf"query_{attribute}\(", r.program or "")][:limit]
+    collate, parts, answers = Collator(vocabulary.encode), {}, []
+    for begin in range(0, len(dataset), 64):
+        batch = collate([dataset[index] for index in range(begin, min(begin + 64, len(dataset)))])
+        images, targets = batch["images"].float() / 255, batch["target_masks"][:, None].float()
+        stages = network.backbone(images, network.read(batch["tokens"]).memories)
+        maps = {"pixels": images} | {f"stage {number}": stage for number, stage in enumerate(stages, 1)}
+        maps |= {f"pyramid, stride {8 * 2**n}": level for n, level in enumerate(network.neck(*stages[2:]))}
+        for name, values in maps.items():
+            weights = F.adaptive_avg_pool2d(targets, values.shape[2:])
+            sums = (values * weights).sum((2, 3)) / weights.sum((2, 3)).clamp(min=1e-6)
+            parts.setdefault(name, []).append(sums)
+        answers += batch["answer"]
+    return {name: torch.cat(values) for name, values in parts.items()}, answers
+
+
+def accuracy(learned: Tensor, right: list[str], tested: Tensor, truth: list[str]) -> float:
+    """The share of right answers of a logistic regression of standardised features."""
+    names = sorted({*right})
+    mean, spread = learned.mean(0), learned.std(0) + 1e-6
+    x, y = (learned - mean) / spread, torch.tensor([names.index(answer) for answer in right])
+    weight = torch.zeros(len(names), x.shape[1] + 1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight], max_iter=200, line_search_fn="strong_wolfe")
+
+    def logits(values: Tensor) -> Tensor:
+        return F.linear(values, weight[:, 1:], weight[:, 0])
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(logits(x), y) + WEIGHT_DECAY * weight[:, 1:].square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    with torch.no_grad():
+        found = logits((tested - mean) / spread).argmax(1).tolist()
+    return sum(names[number] == answer for number, answer in zip(found, truth, strict=True)) / len(truth)
+
+
+if __name__ == "__main__":
+    main()
