@@ -3,8 +3,11 @@
     python tools/release_weights.py runs/scenes_t src/laconvnet/weights/scenes-t --limits LIMITS.md
 
 Writes the weights in half precision beside the run's configuration, vocabulary and preprocessing, `train.yaml`, and the
-run's model card with the curve of its evaluations and the text of LIMITS.md. Before anything is written, the network is
-compared with itself in half precision on random pictures and sentences; they must agree.
+run's model card with the curve of its evaluations and the text of LIMITS.md. With `--balance FOLDER`, the decision that
+nothing is meant is first moved to where it errs as often either way on the split val of that dataset folder.
+
+Before anything is written, the network is compared with itself in half precision on random pictures and sentences; they
+must agree.
 """
 
 from __future__ import annotations
@@ -12,12 +15,15 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from laconvnet.models import LaConvNet, load_checkpoint, save_checkpoint
+from laconvnet.data import Collator, FolderDataset
+from laconvnet.language import Vocabulary
+from laconvnet.models import LaConvNet, Preprocess, load_checkpoint, save_checkpoint
 from laconvnet.report.tables import table
 
 PAIRS, WORDS = 32, 8  # of random pictures and words that are compared
@@ -31,14 +37,15 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of a finished run")
     parser.add_argument("out", type=Path, help="checkpoint folder to write")
     parser.add_argument("--limits", type=Path, required=True, help="Markdown: what the weights cannot do")
+    parser.add_argument("--balance", type=Path, metavar="FOLDER", help="dataset folder for gres, with a split val")
     parser.add_argument("--max-shard-size", default="5GB", help="larger weights are split, such as 15MB")
     arguments = parser.parse_args()
-    difference = release(arguments.run, arguments.out, arguments.limits, arguments.max_shard_size)
+    difference = release(arguments.run, arguments.out, arguments.limits, arguments.balance, arguments.max_shard_size)
     size = sum(path.stat().st_size for path in arguments.out.iterdir()) / 1e6
     print(f"wrote {arguments.out}, {size:.1f} MB; outputs differ by {difference:.1e} of their largest number")
 
 
-def release(run: Path, out: Path, limits: Path, max_shard_size: str = "5GB") -> float:
+def release(run: Path, out: Path, limits: Path, balanced_on: Path | None = None, max_shard_size: str = "5GB") -> float:
     """Write the folder.
 
     Returns:
@@ -49,27 +56,53 @@ def release(run: Path, out: Path, limits: Path, max_shard_size: str = "5GB") -> 
         ValueError: half precision changes the outputs too much.
     """
     network, vocabulary, preprocess = load_checkpoint(run / "final")
+    parts = [(run / "final" / "README.md").read_text(encoding="utf-8").strip()]
+    if balanced_on is not None:
+        moved, rate = balance(network, vocabulary, preprocess, balanced_on)
+        parts.append(
+            f"After the run, the logit of there being no target was moved by {moved:+.2f}: on all of the split `val` "
+            f"of `{balanced_on}`, N-acc and T-acc are now {rate:.4f}."
+        )
+    parts += [f"## The run\n\n{curve(run)}", f"## Limits\n\n{limits.read_text(encoding='utf-8').strip()}"]
     difference = half_precision_error(network, preprocess.size)
     if not difference <= TOLERANCE:
         raise ValueError(f"in half precision, outputs differ by {difference:.1e} of their largest number")
-    card = "\n\n".join(
-        [
-            (run / "final" / "README.md").read_text(encoding="utf-8").strip(),
-            f"## The run\n\n{curve(run)}",
-            f"## Limits\n\n{limits.read_text(encoding='utf-8').strip()}",
-        ]
-    )
     save_checkpoint(
         out,
         network,
         vocabulary=vocabulary,
         preprocess=preprocess,
-        card=card + "\n",
+        card="\n\n".join(parts) + "\n",
         dtype=torch.float16,
         max_shard_size=max_shard_size,
     )
     shutil.copyfile(run / "train.yaml", out / "train.yaml")
     return difference
+
+
+@torch.no_grad()
+def balance(network: LaConvNet, vocabulary: Vocabulary, preprocess: Preprocess, folder: Path) -> tuple[float, float]:
+    """Move the no-target logit so that N-acc and T-acc are alike on the split val of a dataset folder.
+
+    Returns:
+        How far the logit was moved, and the rate that both then have.
+    """
+    dataset = FolderDataset(
+        folder, "val", size=preprocess.size, resize=preprocess.resize, require=("masks",), tasks=("gres",)
+    )
+    encode = partial(vocabulary.encode, max_length=preprocess.max_length)
+    collate, logits, absent = Collator(encode), [], []
+    for begin in range(0, len(dataset), 64):
+        batch = collate([dataset[index] for index in range(begin, min(begin + 64, len(dataset)))])
+        logits.append(network(batch["images"].float() / 255, batch["tokens"])["no_target"])
+        absent.append(~batch["target_masks"].flatten(1).any(1))
+    found, none = torch.cat(logits), torch.cat(absent)
+    without, others = found[none].sort().values, found[~none].sort().values
+    right_without = 1 - torch.searchsorted(without, without, right=True) / len(without)
+    right_others = torch.searchsorted(others, without, right=True) / len(others)
+    best = int((right_without - right_others).abs().argmin())
+    network.heads["no_target"].perceptron[-1].bias -= without[best]
+    return -float(without[best]), float(right_without[best] + right_others[best]) / 2
 
 
 @torch.inference_mode()
