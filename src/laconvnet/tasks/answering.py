@@ -13,7 +13,7 @@ from torchmetrics import Metric
 from laconvnet.metrics import AnswerAccuracy, VQAAccuracy
 from laconvnet.tasks.masks import attention_loss
 from laconvnet.tasks.segmentation import Segmentation
-from laconvnet.tasks.task import Batch, Outputs
+from laconvnet.tasks.task import Batch, Outputs, check_weights
 
 AnswerLoss = Literal["cross_entropy", "soft_bce"]
 
@@ -48,9 +48,7 @@ class Answering:
             raise ValueError(f"loss must be one of {get_args(AnswerLoss)}, got {loss!r}")
         if not answers or len(set(answers)) != len(answers):
             raise ValueError(f"answers must be at least one, each once; got {len(answers)}: {list(answers)[:5]}")
-        for name, weight in {"mask_weight": mask_weight, "attention_weight": attention_weight}.items():
-            if not weight >= 0:
-                raise ValueError(f"{name} must be 0 or more, got {weight}")
+        check_weights(mask_weight=mask_weight, attention_weight=attention_weight)
         self.answers, self.kind = tuple(answers), loss
         self.mask_weight, self.attention_weight = mask_weight, attention_weight
         self._looking = Segmentation(dice_weight=1.0)

@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from laconvnet.data import encode_mask, mask_area
 from laconvnet.metrics import GeneralizedSegmentationMetrics, SegmentationMetrics
 from laconvnet.tasks.masks import MaskRule, attention_loss, to_record_masks, true_masks
-from laconvnet.tasks.task import Batch, Outputs
+from laconvnet.tasks.task import Batch, Outputs, check_weights
 
 NoTargetRule = Literal["pixels", "classifier"]
 
@@ -69,8 +69,7 @@ class Segmentation:
     labels = ("masks",)
 
     def __init__(self, *, dice_weight: float = 0.0, mask_rule: MaskRule = "interpolate"):
-        if not dice_weight >= 0:
-            raise ValueError(f"dice_weight must be 0 or more, got {dice_weight}")
+        check_weights(dice_weight=dice_weight)
         if mask_rule not in get_args(MaskRule):
             raise ValueError(f"mask_rule must be one of {get_args(MaskRule)}, got {mask_rule!r}")
         self.dice_weight, self.mask_rule = dice_weight, mask_rule
@@ -155,13 +154,11 @@ class GeneralizedSegmentation(Segmentation):
             raise ValueError(f"no_target must be one of {get_args(NoTargetRule)}, got {no_target!r}")
         if min_pixels < 1:
             raise ValueError(f"min_pixels must be 1 or more, got {min_pixels}")
-        for name, weight in {
-            "no_target_weight": no_target_weight,
-            "no_target_pos_weight": no_target_pos_weight,
-            "attention_weight": attention_weight,
-        }.items():
-            if not weight >= 0:
-                raise ValueError(f"{name} must be 0 or more, got {weight}")
+        check_weights(
+            no_target_weight=no_target_weight,
+            no_target_pos_weight=no_target_pos_weight,
+            attention_weight=attention_weight,
+        )
         self.no_target, self.min_pixels = no_target, min_pixels
         self.no_target_weight, self.no_target_pos_weight = no_target_weight, no_target_pos_weight
         self.attention_weight = attention_weight

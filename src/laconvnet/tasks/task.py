@@ -42,3 +42,10 @@ class Task(Protocol):
     def predictions(self, outputs: Outputs, batch: Batch) -> list[dict[str, Any]]:
         """One JSON-ready answer per sample, in the pixels of the record's frame."""
         ...
+
+
+def check_weights(**weights: float) -> None:
+    """Refuse a weight of a loss below 0, or NaN; the ValueError names it."""
+    for name, weight in weights.items():
+        if not weight >= 0:
+            raise ValueError(f"{name} must be 0 or more, got {weight}")
