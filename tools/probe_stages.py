@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from laconvnet.data import Collator, FolderDataset
 from laconvnet.language import Vocabulary
-from laconvnet.models import LaConvNet, load_checkpoint
+from laconvnet.models import LaConvNet, Preprocess, load_checkpoint
 from laconvnet.report.tables import percent, table
 
 WEIGHT_DECAY = 1e-3
@@ -37,7 +38,7 @@ def main() -> None:
     rows: dict[str, list[str]] = {}
     for attribute in arguments.attributes:
         (learned, right), (tested, truth) = (
-            features(network, vocabulary, preprocess.size, arguments.data, split, attribute, arguments.questions)
+            features(network, vocabulary, preprocess, arguments.data, split, attribute, arguments.questions)
             for split in ("train", "val")
         )
         for name, values in learned.items():
@@ -47,12 +48,22 @@ def main() -> None:
 
 @torch.no_grad()
 def features(
-    network: LaConvNet, vocabulary: Vocabulary, size: int, root: Path, split: str, attribute: str, limit: int
+    network: LaConvNet,
+    vocabulary: Vocabulary,
+    preprocess: Preprocess,
+    root: Path,
+    split: str,
+    attribute: str,
+    limit: int,
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Every map, averaged over the things that questions of an attribute are about, (N, channels), and the answers."""
-    dataset = FolderDataset(root, split, size=size, require=("answer", "masks"), tasks=("vqa",))
+    dataset = FolderDataset(
+        root, split, size=preprocess.size, resize=preprocess.resize, require=("answer", "masks"), tasks=("vqa",)
+    )
     dataset.records = [r for r in dataset.records if re.match(rf"query_{attribute}\(", r.program or "")][:limit]
-    collate, parts, answers = Collator(vocabulary.encode), {}, []
+    collate = Collator(partial(vocabulary.encode, max_length=preprocess.max_length))
+    parts: dict[str, list[Tensor]] = {}
+    answers: list[str] = []
     for begin in range(0, len(dataset), 64):
         batch = collate([dataset[index] for index in range(begin, min(begin + 64, len(dataset)))])
         images, targets = batch["images"].float() / 255, batch["target_masks"][:, None].float()
