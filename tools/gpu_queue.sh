@@ -38,7 +38,7 @@ release() {
     local name=$1 weights=$2
     [ -f "$runs/$name/results.json" ] || { echo "== $name has not ended: nothing to release"; return; }
     run "$python" tools/release_weights.py "$runs/$name" "$out/$weights" --limits "tools/limits/${weights%-*}.md" \
-        --max-shard-size 15MB
+        --dtype int8 --max-shard-size 15MB
 }
 
 case ${1:-} in

@@ -1,13 +1,14 @@
-"""Turn a finished run into a checkpoint folder to give away: half precision, with what a user must know in its card.
+"""Turn a finished run into a checkpoint folder to give away: small, with what a user must know in its card.
 
     python tools/release_weights.py runs/scenes_t src/laconvnet/weights/scenes-t --limits LIMITS.md
 
-Writes the weights in half precision beside the run's configuration, vocabulary and preprocessing, `train.yaml`, and the
-run's model card with the curve of its evaluations and the text of LIMITS.md. With `--balance FOLDER`, the decision that
-nothing is meant is first moved to where it errs as often either way on the split val of that dataset folder.
+Writes the weights in half precision, or with `--dtype int8` in 8 bits, beside the run's configuration, vocabulary and
+preprocessing, `train.yaml`, and the run's model card with the curve of its evaluations and the text of LIMITS.md. With
+`--balance FOLDER`, the decision that nothing is meant is first moved to where it errs as often either way on the split
+val of that dataset folder.
 
-Before anything is written, the network is compared with itself in half precision on random pictures and sentences; they
-must agree.
+Before anything is written, the network is compared with its rounded self on random pictures and sentences; they must
+agree.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ import torch
 from laconvnet.data import Collator, FolderDataset
 from laconvnet.language import Vocabulary
 from laconvnet.models import LaConvNet, Preprocess, load_checkpoint, save_checkpoint
+from laconvnet.models.checkpoint import as_computed, as_stored
 from laconvnet.report.tables import table
 
 PAIRS, WORDS = 32, 8  # of random pictures and words that are compared
-TOLERANCE = 0.01  # of the largest number of an output
+TOLERANCE = {"float16": 0.01, "int8": 0.1}  # of the largest number of an output
 MAIN = ("accuracy@0.5", "mean_iou", "gIoU", "N-acc", "T-acc", "accuracy")  # columns of the curve
 
 
@@ -38,42 +40,43 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="checkpoint folder to write")
     parser.add_argument("--limits", type=Path, required=True, help="Markdown: what the weights cannot do")
     parser.add_argument("--balance", type=Path, metavar="FOLDER", help="dataset folder for gres, with a split val")
+    parser.add_argument("--dtype", choices=TOLERANCE, default="float16", help="number format of the weights")
     parser.add_argument("--max-shard-size", default="5GB", help="larger weights are split, such as 15MB")
     arguments = parser.parse_args()
-    difference = release(arguments.run, arguments.out, arguments.limits, arguments.balance, arguments.max_shard_size)
+    difference = release(**vars(arguments))
     size = sum(path.stat().st_size for path in arguments.out.iterdir()) / 1e6
     print(f"wrote {arguments.out}, {size:.1f} MB; outputs differ by {difference:.1e} of their largest number")
 
 
-def release(run: Path, out: Path, limits: Path, balanced_on: Path | None = None, max_shard_size: str = "5GB") -> float:
+def release(run: Path, out: Path, limits: Path, balance: Path | None, dtype: str, max_shard_size: str) -> float:
     """Write the folder.
 
     Returns:
-        The largest difference that half precision makes, as a share of the largest number of the output.
+        The largest difference that rounding makes, as a share of the largest number of the output.
 
     Raises:
         FileNotFoundError: the run has not ended, or the text of the limits is missing.
-        ValueError: half precision changes the outputs too much.
+        ValueError: rounding changes the outputs too much.
     """
     network, vocabulary, preprocess = load_checkpoint(run / "final")
     parts = [(run / "final" / "README.md").read_text(encoding="utf-8").strip()]
-    if balanced_on is not None:
-        moved, rate = balance(network, vocabulary, preprocess, balanced_on)
+    if balance is not None:
+        moved, rate = balance_no_target(network, vocabulary, preprocess, balance)
         parts.append(
             f"After the run, the logit of there being no target was moved by {moved:+.2f}: on all of the split `val` "
-            f"of `{balanced_on}`, N-acc and T-acc are now {rate:.4f}."
+            f"of `{balance}`, N-acc and T-acc are now {rate:.4f}."
         )
     parts += [f"## The run\n\n{curve(run)}", f"## Limits\n\n{limits.read_text(encoding='utf-8').strip()}"]
-    difference = half_precision_error(network, preprocess.size)
-    if not difference <= TOLERANCE:
-        raise ValueError(f"in half precision, outputs differ by {difference:.1e} of their largest number")
+    difference = rounding_error(network, preprocess.size, getattr(torch, dtype))
+    if not difference <= TOLERANCE[dtype]:
+        raise ValueError(f"in {dtype}, outputs differ by {difference:.1e} of their largest number")
     save_checkpoint(
         out,
         network,
         vocabulary=vocabulary,
         preprocess=preprocess,
         card="\n\n".join(parts) + "\n",
-        dtype=torch.float16,
+        dtype=getattr(torch, dtype),
         max_shard_size=max_shard_size,
     )
     shutil.copyfile(run / "train.yaml", out / "train.yaml")
@@ -81,7 +84,9 @@ def release(run: Path, out: Path, limits: Path, balanced_on: Path | None = None,
 
 
 @torch.no_grad()
-def balance(network: LaConvNet, vocabulary: Vocabulary, preprocess: Preprocess, folder: Path) -> tuple[float, float]:
+def balance_no_target(
+    network: LaConvNet, vocabulary: Vocabulary, preprocess: Preprocess, folder: Path
+) -> tuple[float, float]:
     """Move the no-target logit so that N-acc and T-acc are alike on the split val of a dataset folder.
 
     Returns:
@@ -106,17 +111,15 @@ def balance(network: LaConvNet, vocabulary: Vocabulary, preprocess: Preprocess, 
 
 
 @torch.inference_mode()
-def half_precision_error(network: LaConvNet, size: int) -> float:
-    """How far the outputs move when every weight is rounded to half precision, worst head."""
+def rounding_error(network: LaConvNet, size: int, dtype: torch.dtype) -> float:
+    """How far the outputs move when the weights are rounded to the format of a file, worst head."""
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(PAIRS, 3, size, size, generator=generator)
     tokens = torch.randint(1, network.config.vocabulary_size, (PAIRS, WORDS), generator=generator)
     rounded = LaConvNet(network.config).eval()
-    rounded.load_state_dict(
-        {name: w.half().float() if w.is_floating_point() else w for name, w in network.state_dict().items()}
-    )
-    exact, halved = network(images, tokens), rounded(images, tokens)
-    return max(float((halved[head] - exact[head]).abs().max() / exact[head].abs().max()) for head in exact)
+    rounded.load_state_dict(as_computed(as_stored(network.state_dict(), dtype)))
+    exact, found = network(images, tokens), rounded(images, tokens)
+    return max(float((found[head] - exact[head]).abs().max() / exact[head].abs().max()) for head in exact)
 
 
 def curve(run: Path) -> str:

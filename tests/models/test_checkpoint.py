@@ -82,6 +82,33 @@ def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path, model, dt
         torch.testing.assert_close(found, value.to(dtype).to(value.dtype) if value.is_floating_point() else value)
 
 
+def test_eight_bits_make_it_a_quarter_and_round_within_each_row(tmp_path, model):
+    with torch.no_grad():
+        model.text.embedding.weight[3] = 0.0
+        model.text.embedding.weight[4] *= 1e-6
+    for name, dtype in {"whole": None, "small": torch.int8}.items():
+        save_checkpoint(tmp_path / name, model, vocabulary=VOCABULARY, preprocess=PREPROCESS, card="", dtype=dtype)
+    whole, small = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "small"))
+    assert small < 0.3 * whole
+    loaded, _, _ = load_checkpoint(tmp_path / "small")
+    for name, value in model.state_dict().items():
+        found = loaded.state_dict()[name]
+        assert found.dtype == value.dtype and found.shape == value.shape, name
+        if value.ndim > 1 and value[0].numel() >= 8:
+            rows, error = value.flatten(1), (found - value).flatten(1)
+            assert (error.abs() <= rows.abs().amax(1, keepdim=True) / 253).all(), name
+        else:
+            torch.testing.assert_close(found, value.half().to(value.dtype) if value.is_floating_point() else value)
+    save_checkpoint(tmp_path / "again", loaded, vocabulary=VOCABULARY, preprocess=PREPROCESS, card="", dtype=torch.int8)
+    again, _, _ = load_checkpoint(tmp_path / "again")
+    for one, other in zip(again.state_dict().values(), loaded.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_weights_can_be_read_by_whoever_may_read_the_folder(folder):
+    assert (folder / "model.safetensors").stat().st_mode & 0o777 == folder.stat().st_mode & 0o666
+
+
 def test_weights_too_large_for_half_precision_are_refused(tmp_path, model):
     with torch.no_grad():
         model.heads["rec"].box.bias[0] = 1e6

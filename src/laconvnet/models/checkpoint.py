@@ -31,6 +31,8 @@ CONFIG, WEIGHTS, VOCABULARY, PREPROCESS, CARD = (
     "README.md",
 )
 
+_SCALE, _SHORTEST_ROW = ".row_scale", 8
+
 
 def save_checkpoint(
     folder: str | os.PathLike[str],
@@ -50,7 +52,8 @@ def save_checkpoint(
         vocabulary: the words its ids stand for.
         preprocess: how pictures and sentences reach it.
         card: text of the model card, Markdown.
-        dtype: number format of the weights in the file; float16 and bfloat16 halve it, None keeps the network's.
+        dtype: number format of the weights in the file; float16 and bfloat16 halve it, int8 makes it a quarter
+            (see `as_stored`), None keeps the network's.
         max_shard_size: weights above it are split into several files with an index.
 
     Raises:
@@ -65,7 +68,7 @@ def save_checkpoint(
         )
     if model.state_dict().keys() != _skeleton(model.config).state_dict().keys():
         raise ValueError("this network was made ready for predicting; save the one it was made from")
-    weights = _as_format(model.state_dict(), dtype)
+    weights = as_stored(model.state_dict(), dtype)
     target = Path(folder)
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -75,6 +78,8 @@ def save_checkpoint(
             save_torch_state_dict(weights, partial, max_shard_size=max_shard_size)
         except SafetensorError as error:  # what its writer makes of a full disk
             raise OSError(f"{target} could not be written (is the disk full?): {error}") from error
+        for path in partial.glob("*.safetensors"):  # their writer shuts out all but the owner
+            path.chmod(partial.stat().st_mode & 0o666)
         vocabulary.save(partial / VOCABULARY)
         (partial / CONFIG).write_text(model.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (partial / PREPROCESS).write_text(preprocess.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -84,14 +89,50 @@ def save_checkpoint(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _as_format(weights: dict[str, torch.Tensor], dtype: torch.dtype | None) -> dict[str, torch.Tensor]:
-    """Weights in another number format; counters stay whole numbers."""
+def as_stored(weights: dict[str, torch.Tensor], dtype: torch.dtype | None) -> dict[str, torch.Tensor]:
+    """Weights in the number format of a file; counters stay whole numbers.
+
+    Args:
+        weights: by name, as of a state dict.
+        dtype: of floating point, None for no change; or int8, where every row of at least 8 numbers becomes whole
+            numbers from -127 to 127 and a scale in float32, under the name of the weight with `.row_scale`, and all
+            other weights become float16.
+
+    Returns:
+        What `as_computed` makes float32 again.
+
+    Raises:
+        ValueError: a weight is too large for `dtype`.
+    """
     if dtype is None:
         return weights
-    formatted = {name: w.to(dtype) if w.is_floating_point() else w for name, w in weights.items()}
-    if broken := [name for name, w in formatted.items() if (w.isinf() & weights[name].isfinite()).any()]:
+    stored: dict[str, torch.Tensor] = {}
+    for name, w in weights.items():
+        if not w.is_floating_point():
+            stored[name] = w
+        elif dtype != torch.int8:
+            stored[name] = w.to(dtype)
+        elif w.ndim > 1 and w[0].numel() >= _SHORTEST_ROW:
+            rows = w.float().flatten(1)
+            scale = (rows.abs().amax(1, keepdim=True) / 127).clamp_min(torch.finfo(torch.float32).tiny)
+            stored[name] = (rows / scale).round().to(torch.int8).view_as(w)
+            stored[name + _SCALE] = scale.flatten()
+        else:
+            stored[name] = w.half()
+    if broken := [n for n, w in weights.items() if (stored[n].isinf() & w.isfinite()).any()]:
         raise ValueError(f"{len(broken)} weights hold numbers too large for {dtype}, such as {broken[0]}")
-    return formatted
+    return stored
+
+
+def as_computed(stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights in float32, counters as they are: the inverse of `as_stored`, up to its rounding."""
+    weights = {}
+    for name, w in stored.items():
+        if (scale := stored.get(name + _SCALE)) is not None:
+            weights[name] = (w.flatten(1) * scale[:, None]).view_as(w)
+        elif not name.endswith(_SCALE):
+            weights[name] = w.float() if w.is_floating_point() else w
+    return weights
 
 
 def _skeleton(config: ModelConfig) -> LaConvNet:
@@ -204,7 +245,7 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[LaConvNet, Vocabula
     root = find_checkpoint(folder)
     config = _read_model(root / CONFIG, ModelConfig)
     model = _skeleton(config)
-    weights = _read_weights(root)
+    weights = as_computed(_read_weights(root))
     expected = model.state_dict()
     missing = sorted(expected.keys() - weights.keys())
     unknown = sorted(weights.keys() - expected.keys())
@@ -215,7 +256,6 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[LaConvNet, Vocabula
             f"{len(missing)} weights missing {missing[:3]}, {len(unknown)} unknown {unknown[:3]}, "
             f"{len(wrong)} of another shape {wrong[:3]}"
         )
-    weights = {name: w.float() if w.is_floating_point() else w for name, w in weights.items()}
     model.load_state_dict(weights, assign=True)
     vocabulary = Vocabulary.load(root / VOCABULARY)
     if len(vocabulary) != config.vocabulary_size:
