@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from laconvnet import Predictor
 from laconvnet.data import generate, read_records
@@ -132,9 +133,14 @@ def test_answers_without_questions_and_of_scenes(tmp_path: Path, folders: Path) 
     assert list_answers(scenes) == answers()
 
 
-def test_a_run_on_three_folders_learns_four_tasks(tmp_path: Path, folders: Path) -> None:
+on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, on_a_gpu])])
+def test_a_run_on_three_folders_learns_four_tasks(tmp_path: Path, folders: Path, device: str) -> None:
     data = sources(folders, rec=1, gres=0.5, vqa=2)
-    config = configure(tmp_path, data, tasks=FOUR, max_steps=3, eval_every=0)
+    changes = {} if device == "cpu" else {"device": "auto", "mixed_precision": "bf16"}
+    config = configure(tmp_path, data, tasks=FOUR, max_steps=3, eval_every=0, **changes)
     results = train(config)
     metrics = results["metrics"]
     assert results["step"] == 3 and results["n"] == SCENES["val"] * (2 + 2 + 3)
@@ -145,7 +151,7 @@ def test_a_run_on_three_folders_learns_four_tasks(tmp_path: Path, folders: Path)
     network, _, preprocess = load_checkpoint(tmp_path / "run" / "final")
     assert network.config.tasks == tuple(FOUR) and network.config.head.no_target and preprocess.max_length is None
     assert network.config.answers == list_answers(config)
-    predictor = Predictor.from_pretrained(tmp_path / "run" / "final")
+    predictor = Predictor.from_pretrained(tmp_path / "run" / "final", device=device)
     found, answered = predictor(next((folders / "rec" / "images").glob("*.png")), ["the red cube", "is it red?"])
     assert found.box is not None and found.mask is not None and found.no_target is not None and found.answer is None
     assert answered.answer in network.config.answers and answered.box is None and answered.mask is None
