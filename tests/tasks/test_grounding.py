@@ -110,7 +110,7 @@ def test_nearest_assignment_teaches_the_cell_of_the_target():
     ("options", "message"),
     [
         ({"assignment": "best"}, r"assignment must be one of \('simota', 'nearest'\), got 'best'"),
-        ({"l1_weight": -1.0}, "weights must be 0 or more, got box_weight=5.0, l1_weight=-1.0"),
+        ({"l1_weight": -1.0}, "l1_weight must be 0 or more, got -1.0"),
     ],
 )
 def test_bad_options(options, message):

@@ -200,7 +200,6 @@ def test_attention_of_the_classifier_adds_its_loss(batch, outputs):
 
 def test_heads_follow_the_rule():
     assert GeneralizedSegmentation().heads == ("res",)
-    assert GeneralizedSegmentation(attention_weight=1.0).heads == ("res",)
     assert GeneralizedSegmentation(no_target="classifier").heads == ("res", "no_target")
     attending = GeneralizedSegmentation(no_target="classifier", attention_weight=1.0)
     assert attending.heads == ("res", "no_target", "no_target_attention")
@@ -218,6 +217,7 @@ def test_heads_follow_the_rule():
         ("gres", {"no_target_weight": -2}, "no_target_weight must be 0 or more, got -2"),
         ("gres", {"no_target_pos_weight": -2}, "no_target_pos_weight must be 0 or more, got -2"),
         ("gres", {"attention_weight": math.nan}, "attention_weight must be 0 or more, got nan"),
+        ("gres", {"attention_weight": 0.1}, "attention_weight is 0.1, and only no_target='classifier' has attention"),
     ],
 )
 def test_bad_options(name, options, message):

@@ -10,7 +10,7 @@ from torchmetrics import Metric
 from laconvnet.metrics import GroundingAccuracy
 from laconvnet.tasks.assignment import assign, assign_nearest, iou_with_target
 from laconvnet.tasks.boxes import STRIDE, best_boxes, read_cells, to_centres, to_record_frame
-from laconvnet.tasks.task import Batch, Outputs
+from laconvnet.tasks.task import Batch, Outputs, check_weights
 
 Assignment = Literal["simota", "nearest"]
 
@@ -41,8 +41,7 @@ class Grounding:
     labels = ("boxes",)
 
     def __init__(self, *, box_weight: float = 5.0, l1_weight: float = 0.0, assignment: Assignment = "simota"):
-        if not (box_weight >= 0 and l1_weight >= 0):
-            raise ValueError(f"weights must be 0 or more, got box_weight={box_weight}, l1_weight={l1_weight}")
+        check_weights(box_weight=box_weight, l1_weight=l1_weight)
         if assignment not in get_args(Assignment):
             raise ValueError(f"assignment must be one of {get_args(Assignment)}, got {assignment!r}")
         self.box_weight, self.l1_weight, self.assignment = box_weight, l1_weight, assignment

@@ -132,7 +132,7 @@ class GeneralizedSegmentation(Segmentation):
         attention_weight: weight of the classifier's attention resting on the targets; see `attention_loss`.
 
     Raises:
-        ValueError: a number is out of range, or there is no such rule.
+        ValueError: a number is out of range, there is no such rule, or `attention_weight` is without the classifier.
     """
 
     name = "gres"
@@ -159,6 +159,8 @@ class GeneralizedSegmentation(Segmentation):
             no_target_pos_weight=no_target_pos_weight,
             attention_weight=attention_weight,
         )
+        if attention_weight and no_target != "classifier":
+            raise ValueError(f"attention_weight is {attention_weight}, and only no_target='classifier' has attention")
         self.no_target, self.min_pixels = no_target, min_pixels
         self.no_target_weight, self.no_target_pos_weight = no_target_weight, no_target_pos_weight
         self.attention_weight = attention_weight
