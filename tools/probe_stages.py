@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from laconvnet.data import Collator, FolderDataset
+from laconvnet.data import Collator, FolderDataset, ImageBatchSampler, build_loader
 from laconvnet.language import Vocabulary
 from laconvnet.models import LaConvNet, Preprocess, load_checkpoint
 from laconvnet.report.tables import percent, table
@@ -61,11 +61,10 @@ def features(
         root, split, size=preprocess.size, resize=preprocess.resize, require=("answer", "masks"), tasks=("vqa",)
     )
     dataset.records = [r for r in dataset.records if re.match(rf"query_{attribute}\(", r.program or "")][:limit]
-    collate = Collator(partial(vocabulary.encode, max_length=preprocess.max_length))
+    encode = partial(vocabulary.encode, max_length=preprocess.max_length)
     parts: dict[str, list[Tensor]] = {}
     answers: list[str] = []
-    for begin in range(0, len(dataset), 64):
-        batch = collate([dataset[index] for index in range(begin, min(begin + 64, len(dataset)))])
+    for batch in build_loader(dataset, ImageBatchSampler(dataset, 64, shuffle=False), Collator(encode)):
         images, targets = batch["images"].float() / 255, batch["target_masks"][:, None].float()
         stages = network.backbone(images, network.read(batch["tokens"]).memories)
         maps = {"pixels": images} | {f"stage {number}": stage for number, stage in enumerate(stages, 1)}

@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from laconvnet.data import Collator, FolderDataset
+from laconvnet.data import Collator, FolderDataset, ImageBatchSampler, build_loader
 from laconvnet.language import Vocabulary
 from laconvnet.models import LaConvNet, Preprocess, load_checkpoint, save_checkpoint
 from laconvnet.models.checkpoint import as_computed, as_stored
@@ -91,18 +91,26 @@ def balance_no_target(
 
     Returns:
         How far the logit was moved, and the rate that both then have.
+
+    Raises:
+        ValueError: the network has no such classifier, or all sentences of the split mean something, or none does.
     """
+    if "no_target" not in network.heads:
+        raise ValueError(f"--balance moves the no-target classifier, and this network has only {[*network.heads]}")
     dataset = FolderDataset(
         folder, "val", size=preprocess.size, resize=preprocess.resize, require=("masks",), tasks=("gres",)
     )
     encode = partial(vocabulary.encode, max_length=preprocess.max_length)
-    collate, logits, absent = Collator(encode), [], []
-    for begin in range(0, len(dataset), 64):
-        batch = collate([dataset[index] for index in range(begin, min(begin + 64, len(dataset)))])
+    logits, absent = [], []
+    for batch in build_loader(dataset, ImageBatchSampler(dataset, 64, shuffle=False), Collator(encode)):
         logits.append(network(batch["images"].float() / 255, batch["tokens"])["no_target"])
         absent.append(~batch["target_masks"].flatten(1).any(1))
     found, none = torch.cat(logits), torch.cat(absent)
     without, others = found[none].sort().values, found[~none].sort().values
+    if not (len(without) and len(others)):
+        raise ValueError(
+            f"--balance needs sentences of both sorts: {folder} has {len(without)} without a target of {len(found)}"
+        )
     right_without = 1 - torch.searchsorted(without, without, right=True) / len(without)
     right_others = torch.searchsorted(others, without, right=True) / len(others)
     best = int((right_without - right_others).abs().argmin())
