@@ -24,15 +24,14 @@ run() {
     "$@" || { echo "== ended with code $?" >&2; failed=1; }
 }
 
-# A run of NAME with changed SETTINGS for at most nine and a half minutes; it saves its state when the time is up.
+# A run of NAME for at most nine and a half minutes; it saves its state when the time is up.
 learn() {
     local name=$1
-    shift
     [ -f "$runs/$name/results.json" ] && { echo "== $name has ended"; return; }
     local resume=()
     [ -f "$runs/$name/last/state.pt" ] && resume=(--resume)
     run timeout --signal=INT --kill-after=25 565 \
-        "$python" -m laconvnet train "configs/$name.yaml" "output=$runs/$name" "$@" "${resume[@]}"
+        "$python" -m laconvnet train "configs/$name.yaml" "output=$runs/$name" "${resume[@]}"
 }
 
 release() {
@@ -65,7 +64,7 @@ for step in ${*:-verify bench scenes photographs release}; do
         verify) run timeout 590 "$python" -m pytest -q -m gpu ;;
         bench) run benchmarks/gpu.sh "$out/bench" ${BENCH:-op model train} ;;
         scenes) learn scenes_s_gpu ;;
-        photographs) learn flickr30k_s_gpu "initial=$runs/scenes_s_gpu/final" ;;
+        photographs) learn flickr30k_s_gpu ;;
         release)
             release scenes_s_gpu scenes-s
             release flickr30k_s_gpu photos-s ;;
