@@ -105,6 +105,15 @@ def test_eight_bits_make_it_a_quarter_and_round_within_each_row(tmp_path, model)
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_eight_bits_refuse_what_is_not_finite(tmp_path, model, value):
+    with torch.no_grad():
+        model.text.embedding.weight[3, 0] = value
+    with pytest.raises(ValueError, match=r"1 weights are not finite, .*int8 cannot hold, such as text\.embedding"):
+        save_checkpoint(tmp_path / "c", model, vocabulary=VOCABULARY, preprocess=PREPROCESS, card="", dtype=torch.int8)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_weights_can_be_read_by_whoever_may_read_the_folder(folder):
     assert (folder / "model.safetensors").stat().st_mode & 0o777 == folder.stat().st_mode & 0o666
 

@@ -102,10 +102,12 @@ def as_stored(weights: dict[str, torch.Tensor], dtype: torch.dtype | None) -> di
         What `as_computed` makes float32 again.
 
     Raises:
-        ValueError: a weight is too large for `dtype`.
+        ValueError: a weight is too large for `dtype`, or not finite, which int8 cannot hold.
     """
     if dtype is None:
         return weights
+    if dtype == torch.int8 and (lost := [name for name, w in weights.items() if not w.isfinite().all()]):
+        raise ValueError(f"{len(lost)} weights are not finite, which {dtype} cannot hold, such as {lost[0]}")
     stored: dict[str, torch.Tensor] = {}
     for name, w in weights.items():
         if not w.is_floating_point():
