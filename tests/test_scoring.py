@@ -122,6 +122,14 @@ def test_each_task_is_scored_beside_its_blind_baselines(four, folder, asked, exp
         assert result["metrics"]["accuracy"] == pytest.approx(sum(right) / len(right))
 
 
+def test_every_task_of_a_mixed_folder_has_its_own_records(four):
+    source = SceneSource(world=WORLDS["near"], sentences={"rec": 2, "vqa": 3})
+    generate(four / "mixed", source, {"train": 10, "val": 4}, size=64)
+    for task, own in {"rec": 2, "res": 2, "gres": 2, "vqa": 3}.items():
+        result = score_checkpoint(four / "model", four / "mixed", task=task, blind_split="train")
+        assert result["n"] == 4 * own and set(result["blind"]) == BASELINES[task]
+
+
 @pytest.mark.parametrize(("folder", "task"), [("rec", "res"), ("gres", "gres")])
 def test_masks_get_their_size_by_either_rule(four, folder, task):
     scores = [

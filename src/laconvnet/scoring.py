@@ -203,7 +203,7 @@ def learned_task(name: str, config: ModelConfig, records: Path, mask_rule: MaskR
         return build_task(name, mask_rule=mask_rule)
     if name == "gres":
         return build_task(name, mask_rule=mask_rule, no_target="classifier" if config.head.no_target else "pixels")
-    _, first = next(iterate_records(records), (0, None))
+    first = next((record for _, record in iterate_records(records) if record.serves("vqa")), None)
     is_soft = first is not None and first.answers is not None
     return build_task(name, answers=config.answers, loss="soft_bce" if is_soft else "cross_entropy")
 

@@ -152,6 +152,27 @@ def test_labels_that_are_required_must_be_there(make_dataset: Make, record: Make
     assert FolderDataset(root, "val", size=32, require=())[1].sample.boxes.shape == (0, 4)
 
 
+def test_expressions_and_questions_of_one_folder_serve_their_tasks(make_dataset: Make, record: MakeRecord) -> None:
+    mask = encode_mask(rectangle(40, 20, (4, 2, 12, 10))[..., 0] > 0)
+    expression = record(0, masks=[mask])
+    question = {key: value for key, value in record(1, masks=[mask], answer="yes").items() if key != "boxes"}
+    both = record(2, masks=[mask], answers={"red": 1.0})
+    root = make_dataset({"val": [expression, question, both], "asked": [question]}, {"a.png": (40, 20)})
+
+    def kept(*tasks: str, require: Any) -> list[tuple[str, tuple[str, ...]]]:
+        dataset = FolderDataset(root, "val", size=32, require=require, tasks=tasks)
+        return [(example.record.id, example.tasks) for example in dataset.__getitems__(range(len(dataset)))]
+
+    assert kept("res", require=("masks",)) == [("r0", ("res",)), ("r2", ("res",))], "a question's masks name nothing"
+    assert kept("vqa", require=("masks",)) == [("r1", ("vqa",)), ("r2", ("vqa",))]
+    by_task = {"rec": ("boxes",), "vqa": ("masks",)}
+    assert kept("rec", "vqa", require=by_task) == [("r0", ("rec",)), ("r1", ("vqa",)), ("r2", ("rec", "vqa"))]
+    with pytest.raises(SchemaError, match=r"val\.jsonl:2: record 'r1' has no 'answers'"):
+        kept("rec", "vqa", require={"rec": ("boxes",), "vqa": ("answers",)})
+    with pytest.raises(SchemaError, match=r"asked\.jsonl: none of its 1 records serves gres$"):
+        FolderDataset(root, "asked", size=32, require=("masks",), tasks=("vqa", "gres"))
+
+
 def test_a_bad_line_is_told_when_the_dataset_is_made(make_dataset: Make, record: MakeRecord) -> None:
     root = make_dataset({"val": [record(0), record(1, boxes=[[0, 0, 41, 5]])], "empty": []})
     with pytest.raises(SchemaError, match=r"val\.jsonl:2: boxes\[0\] .* leaves the frame"):

@@ -209,10 +209,10 @@ def test_bad_tasks(options, message):
 
 def test_labels_that_records_need():
     task = several()
-    assert labels_of(task, ["rec"]) == ("boxes",)
-    assert labels_of(task, ["vqa", "res", "gres"]) == ("masks", "answer")
-    assert labels_of(task, []) == ()
-    assert labels_of(Segmentation(), ["res"]) == ("masks",) and labels_of(Segmentation(), ["rec"]) == ()
+    assert labels_of(task, ["rec"]) == {"rec": ("boxes",)}
+    assert labels_of(task, ["vqa", "res"]) == {"res": ("masks",), "vqa": ("answer",)}
+    assert labels_of(task, []) == {}
+    assert labels_of(Segmentation(), ["res"]) == {"res": ("masks",)} and labels_of(Segmentation(), ["rec"]) == {}
 
 
 def test_options_that_are_no_options_are_named() -> None:

@@ -82,8 +82,18 @@ def test_a_folder_may_be_for_learning_only(folders: Path, tmp_path: Path) -> Non
 
 def test_a_folder_without_the_labels_of_its_tasks_is_named(folders: Path, tmp_path: Path) -> None:
     config = configure(folders, tmp_path, serves={**SERVES, "gres": ("gres", "vqa")})
-    with pytest.raises(SchemaError, match=r"gres/train\.jsonl:1: record '.*' has no 'answer'"):
+    with pytest.raises(SchemaError, match=r"gres/train\.jsonl: none of its \d+ records serves vqa"):
         train_dataset(config, build_tasks(TASKS, answers=("yes",)))
+
+
+def test_expressions_and_questions_may_share_a_folder(folders: Path, tmp_path: Path) -> None:
+    source = SceneSource(world=WORLDS["near"], sentences={"rec": 2, "vqa": 1})
+    generate(tmp_path / "mixed", source, {"train": 4, "val": 2}, size=64)
+    config = configure(folders, tmp_path / "run")
+    data = config.data.model_copy(update={"sources": None, "root": tmp_path / "mixed"})
+    learned = train_dataset(config.model_copy(update={"data": data}), build_tasks(TASKS, answers=("yes",)))
+    tasks = [learned[index].tasks for index in range(3)]  # type: ignore[index]
+    assert tasks == [("rec", "res", "gres"), ("rec", "res", "gres"), ("vqa",)]
 
 
 def test_the_shuffled_control_stays_within_a_folder(folders: Path, tmp_path: Path) -> None:

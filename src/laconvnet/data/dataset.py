@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import get_args
 
@@ -52,16 +53,18 @@ class FolderDataset(Dataset[Example]):
         size: side of the network's square input, pixels.
         resize: "letterbox" keeps the aspect of the picture file, "stretch" fills the square.
         augment: random changes for training, None for none.
-        require: labels that every record must have, of "boxes", "masks", "answer", "answers". Masks are
-            decoded only where they are required.
-        tasks: names of the tasks that the records serve.
+        require: labels that every record must have, of "boxes", "masks", "answer", "answers", or by task those
+            that a record must have to serve it. Masks are decoded only where they are required.
+        tasks: names of the tasks that the records serve. Of a folder with expressions and questions each task has
+            its own, see `Record.serves`; what serves none is left out.
         seed: seed of the augmentation.
 
     Attributes:
         records: the records, in the order of the file.
 
     Raises:
-        SchemaError: a line is not a record or lacks a required label; names file and line.
+        SchemaError: a line is not a record or lacks a required label, or no record serves one of the tasks; names
+            file and line.
     """
 
     def __init__(
@@ -72,7 +75,7 @@ class FolderDataset(Dataset[Example]):
         size: int,
         resize: ResizeMode = "letterbox",
         augment: Augmentation | None = None,
-        require: Sequence[str] = ("boxes",),
+        require: Sequence[str] | Mapping[str, Sequence[str]] = ("boxes",),
         tasks: Sequence[str] = (),
         seed: int = 0,
     ) -> None:
@@ -82,30 +85,45 @@ class FolderDataset(Dataset[Example]):
             raise ValueError(f"resize must be one of {get_args(ResizeMode)}, got {resize!r}")
         if seed < 0:
             raise ValueError(f"the seed must be 0 or more, got {seed}")
-        if unknown := [label for label in require if label not in LABELS]:
+        labels = set(chain(*require.values()) if isinstance(require, Mapping) else require)
+        if unknown := sorted(labels.difference(LABELS)):
             raise ValueError(f"require names {unknown}; a record can have {', '.join(LABELS)}")
         self.root = Path(root)
         self.path = self.root / f"{split}.jsonl"
         self.split, self.size, self.resize, self.seed = split, size, resize, seed
         self.augment, self.tasks = augment, tuple(tasks)
         self._transform = None if augment is None else augment.build()
-        self._with_masks = "masks" in require
+        self._with_masks = "masks" in labels
         # Shared memory: workers that outlive an epoch see the new number too.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
 
         self.records: list[Record] = []
         self._lines: list[int] = []
+        unserved, others = set(self.tasks), 0
         for line, record in iterate_records(self.path):
-            for label in require:
+            served = self.tasks_of(record)
+            if self.tasks and not served:
+                others += 1
+                continue
+            unserved.difference_update(served)
+            own = chain(*(require.get(task, ()) for task in served)) if isinstance(require, Mapping) else require
+            for label in own:
                 if getattr(record, label) is None:
                     raise SchemaError.at(f"{self.path}:{line}", [f"record {record.id!r} has no {label!r}"])
             self.records.append(record)
             self._lines.append(line)
-        if not self.records:
+        if not self.records and not others:
             raise SchemaError.at(str(self.path), ["holds no records"])
+        if unserved:
+            total, names = len(self.records) + others, ", ".join(task for task in self.tasks if task in unserved)
+            raise SchemaError.at(str(self.path), [f"none of its {total} records serves {names}"])
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def tasks_of(self, record: Record) -> tuple[str, ...]:
+        """The tasks of the dataset that a record serves."""
+        return tuple(task for task in self.tasks if record.serves(task))
 
     @property
     def groups(self) -> list[list[int]]:
@@ -144,7 +162,7 @@ class FolderDataset(Dataset[Example]):
             if self._transform is not None:
                 sample = self._transform(sample, np.random.default_rng([self.seed, self.epoch, index]))
             sample = resize_to_input(sample, self.size, self.resize)
-            examples.append(Example(index, record, sample, self.tasks))
+            examples.append(Example(index, record, sample, self.tasks_of(record)))
         return examples
 
     def _read(self, index: int) -> UInt8Array:

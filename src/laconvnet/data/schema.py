@@ -107,6 +107,17 @@ class Record:
             source.get("program"),
         )
 
+    def serves(self, task: str) -> bool:
+        """Whether a task can use the record, if it is labelled for it.
+
+        A question has an answer and no boxes, and serves "vqa" alone: its masks show where to look. An expression has
+        boxes and no answer, and serves all other tasks.
+        """
+        answered = self.answer is not None or self.answers is not None
+        if self.boxes is not None and answered:
+            return True
+        return (self.boxes is None) if task == "vqa" else not answered
+
     def to_json(self) -> str:
         """Returns the record as one line of JSON without a line break; keys that are None are left out."""
         data: dict[str, Any] = {}

@@ -67,5 +67,5 @@ class Subject:
     def first_records(self, task: Task, data: Path, split: str, limit: int | None) -> list[Record]:
         if limit is not None and limit < 1:
             raise ValueError(f"the limit must be at least 1 record, or None for all, got {limit}")
-        dataset = FolderDataset(data, split, size=self.preprocess.size, require=task.labels)
+        dataset = FolderDataset(data, split, size=self.preprocess.size, require=task.labels, tasks=(task.name,))
         return dataset.records[:limit]

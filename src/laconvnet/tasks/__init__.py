@@ -68,10 +68,10 @@ def build_tasks(options: Mapping[str, Mapping[str, Any]], *, answers: Sequence[s
     return several if len(tasks) > 1 else tasks[0]
 
 
-def labels_of(task: Task, names: Iterable[str]) -> tuple[str, ...]:
-    """The keys that a record must have to serve the named ones of a task, or of several."""
+def labels_of(task: Task, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """By name, the keys that a record must have to serve each of the named ones of a task, or of several."""
     tasks = task.tasks if isinstance(task, SeveralTasks) else (task,)
-    return tuple(dict.fromkeys(label for each in tasks if each.name in names for label in each.labels))
+    return {each.name: each.labels for each in tasks if each.name in names}
 
 
 __all__ = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -50,7 +51,7 @@ def train_dataset(config: TrainConfig, task: Task) -> Split:
             size=data.size,
             fresh=data.scenes.fresh,
             augment=augment,
-            with_masks="masks" in labels_of(task, config.tasks),
+            with_masks="masks" in chain(*labels_of(task, config.tasks).values()),
             shuffle_sentences=is_control,
             seed=config.seed,
             cache=_cache(data.scenes, "train"),
@@ -68,7 +69,7 @@ def eval_dataset(config: TrainConfig, task: Task) -> Split:
             data.val_split,
             data.scenes.val,
             size=data.size,
-            with_masks="masks" in labels_of(task, config.tasks),
+            with_masks="masks" in chain(*labels_of(task, config.tasks).values()),
             shuffle_sentences=is_control,
             cache=_cache(data.scenes, "val"),
         )

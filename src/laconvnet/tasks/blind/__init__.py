@@ -25,6 +25,7 @@ def score_blind(task: str, train: Sequence[Record], records: Sequence[Record]) -
     labels = {"rec": ("boxes",), "res": ("masks",), "gres": ("masks",), "vqa": ("answer", "answers")}.get(task)
     if labels is None:
         raise ValueError(f"there are no blind baselines for task {task!r}")
+    train = [record for record in train if record.serves(task)]
     if not any(getattr(record, label) for record in train for label in labels):
         raise ValueError(f"blind baselines of {task} need records with {' or '.join(labels)} in the training split")
     if task == "rec":
