@@ -30,6 +30,11 @@ def test_a_sheet_is_a_picture_of_all_failures(folder, network):
     assert sheet.mode == "RGB" and sheet.width > 2 * 360
 
 
+def test_where_nothing_fails_there_is_no_sheet(folder, network, monkeypatch):
+    monkeypatch.setattr("laconvnet.scoring.Score.values", lambda score: {"accuracy@0.5": 1.0})
+    assert failure_sheet(*network, folder / "rec", "test", limit=3) is None
+
+
 def test_a_sheet_of_nothing_is_refused(folder, network):
     with pytest.raises(ValueError, match="at least 1 failure, got 0"):
         failure_sheet(*network, folder / "rec", "test", count=0)

@@ -1,6 +1,8 @@
 """Scores as a whole and in parts: they agree with scores counted by hand, and parts make up the whole."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -38,10 +40,20 @@ def test_test_scenes_are_made_once_and_nothing_else_is_taken_for_them(tmp_path, 
     generate(tmp_path / "other" / "test_scenes_rec", SceneSource(1, WORLDS["near"]), {"test": 1}, size=64)
     with pytest.raises(ValueError, match=r"test_scenes_rec holds .*; remove it"):
         measure.make_test_scenes(tmp_path / "other")
+    generate(tmp_path / "fewer" / "test_scenes_rec", measure.SOURCES["rec"], {"train": 6, "test": 4}, size=64)
+    with pytest.raises(ValueError, match=r"test_scenes_rec holds 6 pictures of train and 4 pictures of test of .*"):
+        measure.make_test_scenes(tmp_path / "fewer")
 
 
-def test_test_scenes_are_of_seeds_that_no_configuration_uses():
-    assert {source.seed for source in measure.SOURCES.values()} == {9001, 9002, 9003}
+def test_nothing_was_learned_from_the_seeds_of_the_test_scenes():
+    """Neither a configuration, nor the commands above it, nor shipped weights name them."""
+    root = Path(measure.__file__).parents[3]
+    files = [*(root / "configs").rglob("*.yaml"), *(root / "tools" / "trials").glob("*.yaml")]
+    cards = [*(root / "src" / "laconvnet" / "weights").glob("*/README.md")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (*files, *cards))
+    learned = {int(seed) for seed in re.findall(r"\bseed[\"']?[:= ] *(\d+)", text)}
+    assert {1, 41, 51} <= learned and len(files) > 10 and len(cards) == 2
+    assert not learned & {source.seed for source in measure.SOURCES.values()}
 
 
 def test_parts_make_up_the_whole(tmp_path, few, weights):

@@ -17,7 +17,7 @@ from laconvnet.data.drawn_scene import SERVED, draw_scenes, scene_name
 from laconvnet.data.loader import worker_map
 from laconvnet.data.schema import DatasetInfo, Record
 from laconvnet.data.writer import DatasetWriter
-from laconvnet.scenes import SceneSample, SceneSource, picture_size
+from laconvnet.scenes import VERSION, SceneSample, SceneSource, picture_size
 from laconvnet.scenes.clevr import questions_json, refexps_json, scenes_json, seen_json
 
 _PER_JOB = 8  # scenes that a process draws at a time
@@ -35,7 +35,7 @@ def scene_info(source: SceneSource) -> DatasetInfo:
     """What `dataset.json` says of the scenes of a source."""
     return DatasetInfo(
         name="laconvnet scenes",
-        source=f"laconvnet.scenes.SceneSource {json.dumps(source.describe())}",
+        source=f"laconvnet.scenes version {VERSION}: SceneSource {json.dumps(source.describe())}",
         licence="CC0-1.0",
         tasks=tuple(dict.fromkeys(chain.from_iterable(SERVED[sort] for sort in source.sorts))),
     )

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 import laconvnet
+from laconvnet.data.drawing import picture_format, save_picture
 from laconvnet.models import load_checkpoint
 from laconvnet.report.failures import failure_sheet
 from laconvnet.report.measure import SOURCES, make_test_scenes, measure_photographs, measure_scenes
@@ -39,7 +40,7 @@ def report(
             `laconvnet data convert flickr30k` writes it.
         scenes: checkpoint to measure on scenes, a folder or the name of shipped weights.
         photographs: checkpoint to measure on photographs.
-        sheet: picture of failures on scenes to write, None for none.
+        sheet: picture of failures on scenes to write, if there are any; None for none.
         batch_size: sentences together.
         workers: processes that draw scenes.
         device: where to run.
@@ -50,9 +51,15 @@ def report(
         Without photographs, the entries about them are missing.
 
     Raises:
-        ValueError: a folder of the test scenes holds something else, or the data are broken.
+        ValueError: a network did not learn "rec", a folder of the test scenes holds something else, the data are
+            broken, or the sheet's ending is that of no picture.
     """
     console = Console(stderr=True, quiet=not progress)
+    for name in (scenes, photographs):
+        if "rec" not in (learned := load_checkpoint(name)[0].config.tasks):
+            raise ValueError(f"{name} learned {', '.join(learned)}; the report needs networks that learned rec")
+    if sheet is not None:
+        picture_format(sheet)
     options: dict[str, Any] = {"batch_size": batch_size, "device": device}
     some = options | {"limit": _CHANGED}
     folders = make_test_scenes(data, workers=workers, progress=progress)
@@ -66,7 +73,11 @@ def report(
     network = load_checkpoint(scenes)
     results["robustness"]["scenes"] = robustness(*network, folders["rec"], "test", "rec", source=SOURCES["rec"], **some)
     if sheet is not None:
-        failure_sheet(*network, folders["rec"], "test", count=_FAILURES, **options).save(sheet)
+        failures = failure_sheet(*network, folders["rec"], "test", count=_FAILURES, **options)
+        if failures is None:
+            console.print(f"Nothing fails: no {sheet}")
+        else:
+            save_picture(failures, sheet)
     folder = data / _PHOTOGRAPHS
     if not folder.is_dir():
         console.print(f"{folder} is not there: leaving the photographs out")

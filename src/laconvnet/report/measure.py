@@ -17,7 +17,7 @@ from laconvnet.training.datasets import shuffled_sentences
 
 SOURCES = {
     sort: SceneSource(seed, WORLDS["near"], {sort: count})
-    for sort, seed, count in (("rec", 9001, 8), ("gres", 9002, 8), ("vqa", 9003, 16))
+    for sort, seed, count in (("rec", 9011, 8), ("gres", 9012, 8), ("vqa", 9013, 16))
 }
 """The scenes that shipped weights are judged on, of seeds that nothing learns from, by the sort of their sentences."""
 
@@ -40,15 +40,20 @@ def make_test_scenes(data: Path, *, workers: int = 0, progress: bool = False) ->
         The dataset folder of each sort of sentences.
 
     Raises:
-        ValueError: a folder of such a name holds something else.
+        ValueError: a folder of such a name holds something else, or scenes of another number or size.
     """
     folders = {}
     for sort, source in SOURCES.items():
         folders[sort] = folder = data / f"test_scenes_{sort}"
         if not folder.exists():
             generate(folder, source, _SCENES, size=_SIZE, workers=workers, progress=progress)
-        elif (found := DatasetInfo.load(folder)) != scene_info(source):
-            raise ValueError(f"{folder} holds {found.source!r}; remove it, so that the test scenes can be made there")
+            continue
+        found, widths = DatasetInfo.load(folder), {split: _widths(folder / f"{split}.jsonl") for split in _SCENES}
+        if found != scene_info(source) or widths != {split: [_SIZE] * count for split, count in _SCENES.items()}:
+            counts = " and ".join(f"{len(each)} pictures of {split}" for split, each in widths.items())
+            raise ValueError(
+                f"{folder} holds {counts} of {found.source!r}; remove it, so that the test scenes can be made there"
+            )
     return folders
 
 
@@ -149,6 +154,11 @@ def _summary(part: Score) -> dict[str, Any]:
         "metrics": part.values(),
         "intervals": part.intervals(),
     }
+
+
+def _widths(split: Path) -> list[int]:
+    """The width of each picture, pixels."""
+    return list({record.image: record.width for record in read_records(split)}.values()) if split.is_file() else []
 
 
 def _object_counts(source: SceneSource) -> list[int]:

@@ -86,9 +86,19 @@ def put_between_markers(path: Path, text: str) -> None:
     Raises:
         ValueError: the markers are not there, once each and in this order.
     """
+    before, after = around_markers(path)
+    content = f"{before}\n{text.strip()}\n\n{after}"
+    replace_file(path, lambda partial: partial.write_text(content, encoding="utf-8"))
+
+
+def around_markers(path: Path) -> tuple[str, str]:
+    """What stands in a Markdown file up to its first marker and from its second one on, both with the marker.
+
+    Raises:
+        ValueError: the markers are not there, once each and in this order.
+    """
     before, begin, rest = path.read_text(encoding="utf-8").partition(_BEGIN + "\n")
     _, end, after = rest.partition(_END)
     if not begin or not end or _BEGIN in rest or _END in after:
         raise ValueError(f"{path} needs the line {_BEGIN} and after it the line {_END}, each once")
-    content = f"{before}{begin}\n{text.strip()}\n\n{end}{after}"
-    replace_file(path, lambda partial: partial.write_text(content, encoding="utf-8"))
+    return before + begin, end + after
