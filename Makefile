@@ -23,7 +23,7 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed ## show the shipped networks on scenes and, with PHOTO=path TEXT="the man in red", on a photograph, in demo_output/
-	$(BIN)/laconvnet demo --output demo_output $(if $(PHOTO),--photo "$(PHOTO)" --text "$(TEXT)")
+	$(BIN)/laconvnet demo --output demo_output $(if $(PHOTO),--photo "$(PHOTO)")$(if $(TEXT), --text "$(TEXT)")
 
 test: lint ## check style, types and imports, then run every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)

@@ -198,6 +198,12 @@ def test_doctor_names_the_backend():
         (["bench", "train", "n", "--dtype", "float16"], 1, "error: a training step runs in float32 or bfloat16"),
         (["bench", "data", "nowhere"], 1, "nowhere"),
         (["eval"], 2, "is needed without --all"),
+        (["eval", "--all", "--save-predictions", "p"], 2, "--save-predictions: has no meaning with --all"),
+        (["eval", "--model", "scenes-t", "--sheet", "s.png"], 2, "--sheet: has no meaning without --all"),
+        (["eval", "--all", "--markdown", "page.md"], 1, "page.md"),
+        (["predict", "a.jpg", "a dog", "--out", "a.txt"], 1, "a.txt needs the ending of a picture, such as .png"),
+        (["eval", "--all", "--sheet", "sheet"], 1, "sheet needs the ending of a picture"),
+        (["predict", "a.jpg", "a dog", "--device", "gpu"], 1, "a.jpg"),
     ],
 )
 def test_exit_codes_and_messages(arguments, code, message, tmp_path):

@@ -151,7 +151,39 @@ def test_a_folder_answers_like_the_network_it_was_saved_from(tmp_path):
     with pytest.raises(ValueError, match="made ready for predicting; save the one it was made from"):
         save_checkpoint(tmp_path / "n", answer.model, vocabulary=VOCABULARY, preprocess=preprocess, card="")
     loaded = Predictor.from_pretrained(tmp_path / "m")
-    assert loaded(picture(50, 40), "the red circle") == answer(picture(50, 40), "the red circle")
+    (one,), (other,) = (each(picture(50, 40), "the red circle") for each in (loaded, answer))
+    assert one.to_json() == other.to_json()
+
+
+@pytest.mark.parametrize(
+    ("pictures", "texts", "message"),
+    [
+        (b"photo", "red", "a picture must be a file, a Pillow image or a uint8 .* array, got bytes"),
+        (torch.zeros(3, 9, 9), "red", "got Tensor"),
+        ([picture(9, 9)], [["red"]], r"a sentence must be a text, got list: \['red'\]"),
+        ([picture(9, 9)], [3], "a sentence must be a text, got int: 3"),
+    ],
+)
+def test_what_is_no_picture_or_no_sentence_is_named(pictures, texts, message):
+    with pytest.raises(TypeError, match=message):
+        predictor()(pictures, texts)
+
+
+def test_one_task_may_be_named_alone():
+    (chosen,) = all_tasks()(picture(9, 9), "is the circle red?", tasks="vqa")
+    assert chosen.answers and chosen.mask is None
+
+
+def test_a_device_that_is_not_here_is_refused():
+    for name, message in {"gpu": "device must be cpu, .* got 'gpu'", "cuda:99": "device 'cuda:99' is not here"}.items():
+        with pytest.raises(ValueError, match=message):
+            predictor(device=name)
+
+
+def test_the_same_answer_twice_is_drawn_twice():
+    image = picture(400, 300)
+    answers = all_tasks()(image, ["the red circle", "the red circle"], tasks=["rec", "res"])
+    assert draw(image, answers).size == (400, 300)
 
 
 def test_drawing_shows_every_answer():
@@ -252,9 +284,11 @@ def test_drawing_four_tasks_shows_boxes_masks_and_captions():
     assert drawn.width == 400 and drawn.height > 300
 
 
-def test_questions_are_answered_and_other_sentences_pointed_at():
-    pointed, answered = all_tasks()(picture(50, 40), ["the red circle", "is the circle red? "])
-    assert pointed.box and pointed.mask is not None and pointed.no_target is not None and not pointed.answers
+def test_questions_are_answered_and_other_sentences_pointed_at(monkeypatch):
+    answer = all_tasks()
+    replace_outputs(monkeypatch, answer, no_target=-1.0)
+    pointed, answered = answer(picture(50, 40), ["the red circle", "is the circle red? "])
+    assert pointed.box and pointed.mask is not None and pointed.no_target is False and not pointed.answers
     assert answered.answer in ANSWERS
     assert answered.box is answered.score is answered.mask is answered.no_target is None
 
@@ -271,6 +305,7 @@ def test_where_nothing_is_meant_no_box_is_shown(monkeypatch):
     replace_outputs(monkeypatch, answer, no_target=1.0)
     (found,) = answer(image, "the red circle")
     assert str(found) == "'the red circle'; nothing in the picture is meant"
+    assert found.box is found.score is None and "box" not in found.to_json()
     assert np.array_equal(np.asarray(draw(image, [found]))[:300], image)
 
 

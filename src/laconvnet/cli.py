@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -60,6 +61,7 @@ class Source(StrEnum):
 
 def main() -> None:
     """Run the command line; expected failures end in one line and exit code 1, wrong usage in 2."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         app()
     except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError, ImportError) as error:
@@ -256,7 +258,10 @@ def train(
 
 @app.command("eval")
 def evaluate(
-    model: Model | None = None,
+    context: typer.Context,
+    model: Annotated[
+        str | None, typer.Option(help="Checkpoint folder, or the name of shipped weights: photos-t, scenes-t.")
+    ] = None,
     data: Annotated[Path, typer.Option(help="Dataset folder; with --all, the folder that holds them.")] = Path("data"),
     split: Annotated[str, typer.Option(help="Which split.")] = "val",
     task: Annotated[str | None, typer.Option(help="rec, res, gres or vqa, if the checkpoint learned several.")] = None,
@@ -286,21 +291,26 @@ def evaluate(
 ) -> None:
     """Score a checkpoint on a split, with 95 % intervals."""
     from laconvnet.data import replace_file
+    from laconvnet.report import around_markers, put_between_markers, render, report
+    from laconvnet.scoring import score_checkpoint
     from laconvnet.training.progress import to_json
 
+    one, every = "split task mask_rule save_predictions shuffle_sentences blind", "markdown sheet"
+    for name in (one if everything else every).split():
+        given = context.get_parameter_source(name)
+        if given is not None and given.name == "COMMANDLINE":
+            raise typer.BadParameter(
+                f"has no meaning {'with' if everything else 'without'} --all", param_hint=f"--{name.replace('_', '-')}"
+            )
     if everything:
-        from laconvnet.report import put_between_markers, render, report
-
+        if markdown is not None:
+            around_markers(markdown)
         weights = {} if model is None else {"scenes": model}
         result = report(
             data, **weights, sheet=sheet, batch_size=batch_size, workers=workers, device=device, progress=True
         )
-        typer.echo(tables := render(result))
-        if markdown is not None:
-            put_between_markers(markdown, tables)
+        typer.echo(render(result))
     else:
-        from laconvnet.scoring import score_checkpoint
-
         if model is None:
             raise typer.BadParameter(
                 "is needed without --all: a checkpoint folder, photos-t or scenes-t", param_hint="--model"
@@ -321,6 +331,8 @@ def evaluate(
         typer.echo(to_json(result, indent=2))
     if out is not None:
         replace_file(out, lambda partial: partial.write_text(to_json(result, indent=2) + "\n", encoding="utf-8"))
+    if markdown is not None:
+        put_between_markers(markdown, render(result))
 
 
 @app.command()
@@ -338,9 +350,12 @@ def predict(
     dtype: Annotated[str, typer.Option(help="Number format: float32, bfloat16, float16.")] = "float32",
 ) -> None:
     """Point at what each sentence names, cut it out, or answer it: whatever the network learned."""
+    from laconvnet.data.drawing import picture_format, save_picture
     from laconvnet.models import named_dtype
     from laconvnet.predictor import Predictor, as_picture, draw
 
+    if out is not None:
+        picture_format(out)
     picture = as_picture(image)
     predictor = Predictor.from_pretrained(model, device=device, dtype=named_dtype(dtype))
     predictions = predictor(picture, text, tasks=task)
@@ -350,7 +365,7 @@ def predict(
         for prediction in predictions:
             typer.echo(str(prediction))
     if out is not None:
-        draw(picture, predictions).save(out)
+        save_picture(draw(picture, predictions), out)
         typer.echo(f"wrote {out}", err=True)
 
 

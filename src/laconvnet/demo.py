@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from laconvnet.data import Record, generate, read_image, read_records
-from laconvnet.data.drawing import contact_sheet, enlarge, outline
+from laconvnet.data.drawing import contact_sheet, enlarge, outline, save_picture
 from laconvnet.predictor import Prediction, Predictor, draw
 from laconvnet.report import MAIN, SORTS, percent
 from laconvnet.scenes import WORLDS, SceneSource
@@ -60,12 +60,12 @@ def run_demo(
         raise ValueError(f"the demo needs {_ROWS} scenes or more, got {scenes}")
     if (photo is None) != (not texts):
         found = f"{photo or 'no photograph'} and {', '.join(map(repr, texts)) or 'no text'}"
-        raise ValueError(f"a photograph and a text about it go together; got {found}")
+        raise ValueError(f"a photograph and a text about it (PHOTO and TEXT of make) go together; got {found}")
     began, output, console = time.monotonic(), Path(output), Console()
     output.mkdir(parents=True, exist_ok=True)
     if photo is not None:
         answers = Predictor.from_pretrained(PHOTOGRAPHS)(photo, texts)
-        draw(photo, answers).save(output / "photo.png")
+        save_picture(draw(photo, answers), output / "photo.png")
         for answer in answers:
             console.print(str(answer), highlight=False)
 
@@ -79,7 +79,7 @@ def run_demo(
         }
         for task, sort in SORTS.items()
     }
-    _sheet(folders).save(output / "scenes.png")
+    save_picture(_sheet(folders), output / "scenes.png")
     seconds = round(time.monotonic() - began, 1)
     results = {"tasks": scores, "scenes": scenes, "seed": seed, "seconds": seconds}
     (output / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
@@ -104,8 +104,8 @@ def _make_scenes(root: Path, scenes: int, seed: int) -> dict[str, Path]:
         for number, (sort, count) in enumerate(_SENTENCES.items())
     }
     if root.exists():
-        if not all((root / sort / "dataset.json").is_file() for sort in sources):
-            raise FileExistsError(f"{root} exists and no demo wrote it; choose another output folder")
+        if other := sorted({path.name.removesuffix(".partial") for path in root.iterdir()} - sources.keys()):
+            raise FileExistsError(f"{root} holds {other[0]}, which no demo wrote; choose another output folder")
         shutil.rmtree(root)
     workers = 0 if (os.cpu_count() or 1) == 1 else 2
     for sort, source in sources.items():

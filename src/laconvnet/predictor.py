@@ -16,7 +16,15 @@ from laconvnet.data import Sample, read_image, resize_mask, resize_to_input
 from laconvnet.data.drawing import annotate
 from laconvnet.data.images import UInt8Array, to_rgb
 from laconvnet.language import Vocabulary
-from laconvnet.models import LaConvNet, Preprocess, Reading, compile_look, load_checkpoint, prepare_for_inference
+from laconvnet.models import (
+    LaConvNet,
+    Preprocess,
+    Reading,
+    compile_look,
+    load_checkpoint,
+    named_device,
+    prepare_for_inference,
+)
 from laconvnet.models.inference import Look
 from laconvnet.tasks import MIN_PIXELS, best_answers, best_boxes, to_record_frame, to_record_masks
 
@@ -24,17 +32,18 @@ Picture = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]
 """A file, a Pillow image, or uint8 (H, W, 3) RGB."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """What the network answers for one picture and one sentence.
 
     Attributes:
         text: the sentence.
-        box: x0, y0, x1, y1 in the pixels of the picture as it is shown (upright); None without a box head.
-        score: objectness of the box in [0, 1]; not a calibrated probability.
+        box: x0, y0, x1, y1 in the pixels of the picture as it is shown (upright); None without a box head, and where
+            nothing is meant.
+        score: objectness of the box in [0, 1], None without a box; not a calibrated probability.
         mask: bool (H, W) in the pixels of the picture; None without a mask head.
-        no_target: whether the picture shows nothing that the sentence names, in which case the mask is empty and the
-            box means nothing; None without the task gres.
+        no_target: whether the picture shows nothing that the sentence names, in which case the mask is empty; None
+            without the task gres.
         answers: the likeliest answers with their shares in [0, 1], the first one first; empty without the task vqa.
         unknown_words: words of the sentence that the vocabulary does not hold.
     """
@@ -77,7 +86,7 @@ class Prediction:
 
     def __str__(self) -> str:
         parts = [repr(self.text)]
-        if self.box is not None and not self.no_target:
+        if self.box is not None:
             x0, y0, x1, y1 = (round(v) for v in self.box)
             parts.append(f"box ({x0}, {y0})-({x1}, {y1}), score {self.score:.2f}")
         if self.mask is not None and not self.no_target:
@@ -103,6 +112,7 @@ def as_picture(picture: Picture) -> UInt8Array:
     Raises:
         ImageError: the file is missing or no picture.
         ValueError: an array of another shape or dtype.
+        TypeError: none of these.
     """
     if isinstance(picture, Image.Image):
         return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
@@ -112,6 +122,10 @@ def as_picture(picture: Picture) -> UInt8Array:
                 f"an array picture must be uint8 (H, W, 3) RGB with pixels; got {picture.dtype} {picture.shape}"
             )
         return picture
+    if not isinstance(picture, str | os.PathLike):
+        raise TypeError(
+            f"a picture must be a file, a Pillow image or a uint8 (H, W, 3) array, got {type(picture).__name__}"
+        )
     return read_image(picture)
 
 
@@ -122,7 +136,7 @@ class Predictor:
         model: the network; a copy is made ready for predicting, see `models.prepare_for_inference`.
         vocabulary: the words its ids stand for.
         preprocess: how pictures and sentences reach it.
-        device: where to run it.
+        device: where to run it, see `models.named_device`.
         batch_size: pairs that go through the network together.
         dtype: bfloat16 is faster on CPUs and GPUs that have it, and moves boxes a little.
         compile: see `models.compile_look`; the first calls take long, a dict holds options of `torch.compile`.
@@ -139,7 +153,7 @@ class Predictor:
         dtype: torch.dtype = torch.float32,
         compile: bool | dict[str, Any] = False,
     ):
-        self.device = torch.device(device)
+        self.device = named_device(device)
         self.model = prepare_for_inference(model, dtype=dtype).to(self.device)
         self._look: Look = self.model.look
         if compile is not False:
@@ -165,7 +179,7 @@ class Predictor:
 
         Raises:
             FileNotFoundError: the folder or a file of it is missing.
-            ValueError: a file is broken or does not fit the others.
+            ValueError: a file is broken or does not fit the others, or the device is not here.
         """
         return cls(*load_checkpoint(path), **options)
 
@@ -212,15 +226,19 @@ class Predictor:
 
         Raises:
             ValueError: numbers of pictures and sentences differ, a sentence has no words, or a task was not learned.
+            TypeError: a sentence is no text, or a picture none of `Picture`.
             ImageError: a picture cannot be read.
         """
+        tasks = (tasks,) if isinstance(tasks, str) else tasks
         if unlearned := [task for task in tasks or () if task not in self.tasks]:
             raise ValueError(f"this network learned {', '.join(self.tasks)}, not {', '.join(unlearned)}")
         texts = [texts] if isinstance(texts, str) else list(texts)
-        if isinstance(pictures, str | os.PathLike | Image.Image | np.ndarray):
-            opened = [as_picture(pictures)] * len(texts)
-        else:
+        if wrong := [text for text in texts if not isinstance(text, str)]:
+            raise TypeError(f"a sentence must be a text, got {type(wrong[0]).__name__}: {wrong[0]!r}")
+        if isinstance(pictures, list | tuple):
             opened = [as_picture(picture) for picture in pictures]
+        else:
+            opened = [as_picture(pictures)] * len(texts)  # type: ignore[arg-type]
         if len(opened) != len(texts):
             raise ValueError(f"{len(opened)} pictures for {len(texts)} sentences; give one each, or one picture")
         self._warn_of_unread_words(texts)
@@ -262,8 +280,8 @@ class Predictor:
             predictions.append(
                 Prediction(
                     text,
-                    boxes[number] if "rec" in asked else None,
-                    scores[number] if "rec" in asked else None,
+                    boxes[number] if "rec" in asked and not none else None,
+                    scores[number] if "rec" in asked and not none else None,
                     (np.zeros_like(mask) if none else mask) if {"res", "gres"} & {*asked} else None,
                     none,
                     tuple(answers[number]) if "vqa" in asked else (),
@@ -305,13 +323,13 @@ def draw(picture: Picture, predictions: Sequence[Prediction]) -> Image.Image:
     Returns:
         A new RGB picture. Below it stand the sentence when there is only one, and every sentence that has no box.
     """
-    boxed = [prediction for prediction in predictions if prediction.box is not None and not prediction.no_target]
-    meant = boxed + [prediction for prediction in predictions if prediction not in boxed and not prediction.no_target]
+    boxed = [prediction for prediction in predictions if prediction.box is not None]
+    meant = boxed + [prediction for prediction in predictions if prediction.box is None and not prediction.no_target]
     alone = len(predictions) == 1
     captions = [
         f"{prediction.text}\n{_verdict(prediction)}".rstrip()
         for prediction in predictions
-        if alone or prediction not in boxed or prediction.answer is not None
+        if alone or prediction.box is None or prediction.answer is not None
     ]
     return annotate(
         as_picture(picture),

@@ -26,7 +26,7 @@ from laconvnet.data import (
 )
 from laconvnet.language import Vocabulary
 from laconvnet.metrics import GroupedSums, bootstrap_intervals
-from laconvnet.models import LaConvNet, ModelConfig, Preprocess, load_checkpoint
+from laconvnet.models import LaConvNet, ModelConfig, Preprocess, load_checkpoint, named_device
 from laconvnet.tasks import MaskRule, Task, build_task
 from laconvnet.tasks.blind import score_blind
 from laconvnet.training import evaluate
@@ -109,7 +109,8 @@ def score(
     )
     metric = task.metric()
     metric.rows = []
-    evaluate(network.to(device), loader, task, device, metric=metric, on_predictions=on_predictions)
+    where = named_device(device)
+    evaluate(network.to(where), loader, task, where, metric=metric, on_predictions=on_predictions)
     return Score(dataset.records, metric, torch.cat(metric.rows).cpu())
 
 

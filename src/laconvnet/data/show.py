@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from laconvnet.data.drawing import annotate, contact_sheet
+from laconvnet.data.drawing import annotate, contact_sheet, save_picture
 from laconvnet.data.images import read_image
 from laconvnet.data.masks import decode_mask
 from laconvnet.data.schema import Record, read_records
@@ -50,7 +50,7 @@ def show(
         chosen = np.sort(np.random.default_rng(seed).choice(len(records), len(chosen), replace=False))
     sheet = contact_sheet([draw_record(root, records[index]) for index in chosen], columns)
     if out is not None:
-        sheet.save(out)
+        save_picture(sheet, out)
     return sheet
 
 

@@ -2,7 +2,7 @@
 
 from laconvnet.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, shipped_checkpoints
 from laconvnet.models.config import ModelConfig, Preprocess
-from laconvnet.models.inference import compile_look, named_dtype, prepare_for_inference
+from laconvnet.models.inference import compile_look, named_device, named_dtype, prepare_for_inference
 from laconvnet.models.network import LaConvNet, Reading, build_model
 from laconvnet.models.official import load_official
 from laconvnet.models.presets import PRESETS, resolve_config
@@ -18,6 +18,7 @@ __all__ = [
     "find_checkpoint",
     "load_checkpoint",
     "load_official",
+    "named_device",
     "named_dtype",
     "prepare_for_inference",
     "resolve_config",

@@ -28,6 +28,25 @@ def named_dtype(name: str) -> torch.dtype:
     return DTYPES[name]
 
 
+def named_device(name: str | torch.device) -> torch.device:
+    """The device of a name: cpu, cuda, cuda:1, mps.
+
+    Raises:
+        ValueError: there is no such device, or not on this machine.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device must be cpu, cuda, cuda:N or mps, got {name!r}") from None
+    present = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}.get(device.type)
+    if present is not None and (device.index or 0) >= present:
+        raise ValueError(
+            f"device {str(device)!r} is not here: torch {torch.__version__} sees {present} of its kind; "
+            "`laconvnet doctor` says what there is"
+        )
+    return device
+
+
 def _simplify(sequence: nn.Sequential) -> None:
     """Fold each BatchNorm into the convolution before it, and let activations overwrite what only they read."""
     layers = [*sequence, None]
