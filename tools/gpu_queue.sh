@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Everything that waits for an NVIDIA GPU, the most valuable first: are the kernels right, how fast are they, and the
 # weights that CPUs cannot make. No step takes more than ten minutes, and every step can be repeated: a training goes on
-# where it stopped.
+# where it stopped, a measurement that succeeded is not made again.
 #
-#   tools/gpu_queue.sh [STEP...]     verify bench scenes photographs release; all unless given
+#   tools/gpu_queue.sh [STEP...]     all of these in this order unless given:
+#                                    verify bench-op bench-model bench-train scenes photographs release bench-model-b
 #   tools/gpu_queue.sh pack FOLDER   cut a dataset folder into pieces of 60 MB, pieces/NAME.tar.000 and so on
 #   tools/gpu_queue.sh unpack        put all pieces together again, below data/
 #
@@ -34,6 +35,14 @@ learn() {
         "$python" -m laconvnet train "configs/$name.yaml" "output=$runs/$name" "${resume[@]}"
 }
 
+# A step of benchmarks/gpu.sh.
+bench() {
+    local step=$1 folder=$out/bench
+    [ -f "$folder/$step.done" ] && { echo "== $step has been measured"; return; }
+    echo "== benchmarks/gpu.sh $folder $step"
+    if PYTHON="$python" benchmarks/gpu.sh "$folder" "$step"; then touch "$folder/$step.done"; else failed=1; fi
+}
+
 release() {
     local name=$1 weights=$2
     [ -f "$runs/$name/results.json" ] || { echo "== $name has not ended: nothing to release"; return; }
@@ -46,8 +55,9 @@ case ${1:-} in
         folder=${2:?pack needs a dataset folder}
         name=$(basename "$folder")
         mkdir -p pieces
+        rm -f "pieces/$name.tar."*
         tar --create --dereference --directory "$(dirname "$folder")" "$name" | split --bytes=60MB --numeric-suffixes \
-            --suffix-length=3 - "pieces/$name.tar."
+            --suffix-length=3 - "pieces/$name.tar." || { rm -f "pieces/$name.tar."*; exit 1; }
         ls -l pieces
         exit ;;
     unpack)
@@ -59,16 +69,19 @@ case ${1:-} in
 esac
 
 need_gpu
-for step in ${*:-verify bench scenes photographs release}; do
+for step in ${*:-verify bench-op bench-model bench-train scenes photographs release bench-model-b}; do
     case $step in
         verify) run timeout 590 "$python" -m pytest -q -m gpu ;;
-        bench) run benchmarks/gpu.sh "$out/bench" ${BENCH:-op model train} ;;
+        bench-op | bench-model | bench-train | bench-model-b) bench "${step#bench-}" ;;
         scenes) learn scenes_s_gpu ;;
         photographs) learn flickr30k_s_gpu ;;
         release)
             release scenes_s_gpu scenes-s
             release flickr30k_s_gpu photos-s ;;
-        *) echo "unknown step '$step'; allowed: verify bench scenes photographs release pack unpack" >&2; exit 2 ;;
+        *)
+            echo "unknown step '$step'; allowed: verify bench-op bench-model bench-train bench-model-b scenes photographs" \
+                "release pack unpack" >&2
+            exit 2 ;;
     esac
 done
 exit $failed
