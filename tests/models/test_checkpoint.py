@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from laconvnet.language import Vocabulary
 from laconvnet.models import Preprocess, build_model, checkpoint, find_checkpoint, load_checkpoint, save_checkpoint
@@ -103,6 +104,31 @@ def test_eight_bits_make_it_a_quarter_and_round_within_each_row(tmp_path, model)
     again, _, _ = load_checkpoint(tmp_path / "again")
     for one, other in zip(again.state_dict().values(), loaded.state_dict().values(), strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [
+        (None, r"model\.safetensors: text\.embedding\.weight is torch\.int8 .* and has no scales of its rows"),
+        (torch.ones(1), r"model\.safetensors: text\.embedding\.weight is .* has scales of shape \(1,\) of its rows"),
+    ],
+)
+def test_eight_bits_without_the_scales_of_their_rows_are_refused(tmp_path, model, scale, message):
+    save_checkpoint(tmp_path / "m", model, vocabulary=VOCABULARY, preprocess=PREPROCESS, card="", dtype=torch.int8)
+    path = tmp_path / "m" / "model.safetensors"
+    stored = load_file(path)
+    del stored["text.embedding.weight.row_scale"]
+    save_file(stored | ({} if scale is None else {"text.embedding.weight.row_scale": scale}), path)
+    with pytest.raises(ValueError, match=message):
+        load_checkpoint(tmp_path / "m")
+
+
+def test_scales_of_a_weight_that_is_not_there_are_unknown(tmp_path, model):
+    save_checkpoint(tmp_path / "m", model, vocabulary=VOCABULARY, preprocess=PREPROCESS, card="", dtype=torch.int8)
+    path = tmp_path / "m" / "model.safetensors"
+    save_file(load_file(path) | {"nonsense.row_scale": torch.ones(1)}, path)
+    with pytest.raises(ValueError, match=r"1 unknown \['nonsense\.row_scale'\]"):
+        load_checkpoint(tmp_path / "m")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

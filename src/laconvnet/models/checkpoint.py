@@ -127,12 +127,20 @@ def as_stored(weights: dict[str, torch.Tensor], dtype: torch.dtype | None) -> di
 
 
 def as_computed(stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights in float32, counters as they are: the inverse of `as_stored`, up to its rounding."""
+    """Weights in float32, counters as they are: the inverse of `as_stored`, up to its rounding.
+
+    Raises:
+        ValueError: numbers in 8 bits and the scales of their rows do not belong together.
+    """
     weights = {}
     for name, w in stored.items():
-        if (scale := stored.get(name + _SCALE)) is not None:
+        scale = stored.get(name + _SCALE)
+        if w.dtype == torch.int8 and scale is not None and scale.shape == w.shape[:1]:
             weights[name] = (w.flatten(1) * scale[:, None]).view_as(w)
-        elif not name.endswith(_SCALE):
+        elif w.dtype == torch.int8 or scale is not None:
+            found = "no scales" if scale is None else f"scales of shape {tuple(scale.shape)}"
+            raise ValueError(f"{name} is {w.dtype} of shape {tuple(w.shape)} and has {found} of its rows")
+        elif not (name.endswith(_SCALE) and name.removesuffix(_SCALE) in stored):
             weights[name] = w.float() if w.is_floating_point() else w
     return weights
 
@@ -247,7 +255,11 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[LaConvNet, Vocabula
     root = find_checkpoint(folder)
     config = _read_model(root / CONFIG, ModelConfig)
     model = _skeleton(config)
-    weights = as_computed(_read_weights(root))
+    stored = _read_weights(root)
+    try:
+        weights = as_computed(stored)
+    except ValueError as error:
+        raise ValueError(f"{root / WEIGHTS}: {error}") from None
     expected = model.state_dict()
     missing = sorted(expected.keys() - weights.keys())
     unknown = sorted(weights.keys() - expected.keys())
