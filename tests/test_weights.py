@@ -22,7 +22,7 @@ def test_each_is_small_described_and_complete(name):
     folder = shipped_checkpoints()[name]
     assert sum(path.stat().st_size for path in folder.iterdir()) < MEGABYTES * 1e6
     card = (folder / "README.md").read_text()
-    for section in ("license:", "## Data", "Licence of the data", "## Results", "## The run", "## Limits"):
+    for section in ("license:", "## Data", "Licence: ", "## Results", "## The run", "## Limits"):
         assert section in card
     config = load_config(folder / "train.yaml")
     network, vocabulary, preprocess = load_checkpoint(name)

@@ -3,7 +3,8 @@
     python tools/release_weights.py runs/scenes_t src/laconvnet/weights/scenes-t --limits LIMITS.md
 
 Writes the weights in half precision, or with `--dtype int8` in 8 bits, beside the run's configuration, vocabulary and
-preprocessing, `train.yaml`, and the run's model card with the curve of its evaluations and the text of LIMITS.md. With
+preprocessing, `train.yaml`, and a model card: the data of the run and of those that it started from, the curves of
+their evaluations, what the written weights reach on the run's validation data, and the text of LIMITS.md. With
 `--balance FOLDER`, the decision that nothing is meant is first moved to where it errs as often either way on the split
 val of that dataset folder.
 
@@ -27,6 +28,11 @@ from laconvnet.language import Vocabulary
 from laconvnet.models import LaConvNet, Preprocess, load_checkpoint, save_checkpoint
 from laconvnet.models.checkpoint import as_computed, as_stored
 from laconvnet.report.tables import table
+from laconvnet.tasks import build_tasks
+from laconvnet.training import TrainConfig, load_config
+from laconvnet.training.card import model_card
+from laconvnet.training.datasets import dataset_infos, eval_dataset, load
+from laconvnet.training.evaluate import evaluate
 
 PAIRS, WORDS = 32, 8  # of random pictures and words that are compared
 TOLERANCE = {"float16": 0.01, "int8": 0.1}  # of the largest number of an output
@@ -59,23 +65,31 @@ def release(run: Path, out: Path, limits: Path, balance: Path | None, dtype: str
         ValueError: rounding changes the outputs too much.
     """
     network, vocabulary, preprocess = load_checkpoint(run / "final")
-    parts = [(run / "final" / "README.md").read_text(encoding="utf-8").strip()]
+    runs = history(run)
+    configs = [load_config(each / "train.yaml") for each in runs]
+    notes = [f"## Limits\n\n{limits.read_text(encoding='utf-8').strip()}"]
     if balance is not None:
         moved, rate = balance_no_target(network, vocabulary, preprocess, balance)
-        parts.append(
-            f"After the run, the logit of there being no target was moved by {moved:+.2f}: on all of the split `val` "
-            f"of `{balance}`, N-acc and T-acc are now {rate:.4f}."
+        notes.insert(
+            0,
+            f"After the last run, the logit of there being no target was moved by {moved:+.2f}: on all of the split "
+            f"`val` of `{balance}`, N-acc and T-acc are now {rate:.4f}.",
         )
-    parts += [f"## The run\n\n{curve(run)}", f"## Limits\n\n{limits.read_text(encoding='utf-8').strip()}"]
-    difference = rounding_error(network, preprocess.size, getattr(torch, dtype))
+    rounded = LaConvNet(network.config).eval()
+    rounded.load_state_dict(as_computed(as_stored(network.state_dict(), getattr(torch, dtype))))
+    difference = rounding_error(network, rounded, preprocess.size)
     if not difference <= TOLERANCE[dtype]:
         raise ValueError(f"in {dtype}, outputs differ by {difference:.1e} of their largest number")
+    start = configs[-1].model_copy(update={"initial": configs[0].initial})
+    card = model_card(start, dataset_infos(*configs), metrics(rounded, vocabulary, preprocess, configs[-1]))
+    curves = "\n\n".join(curve(each) for each in runs)
+    card = "\n\n".join([card.strip(), f"## The runs, from first to last\n\n{curves}", *notes]) + "\n"
     save_checkpoint(
         out,
         network,
         vocabulary=vocabulary,
         preprocess=preprocess,
-        card="\n\n".join(parts) + "\n",
+        card=card,
         dtype=getattr(torch, dtype),
         max_shard_size=max_shard_size,
     )
@@ -118,20 +132,37 @@ def balance_no_target(
     return -float(without[best]), float(right_without[best] + right_others[best]) / 2
 
 
+def history(run: Path) -> list[Path]:
+    """The runs that made the weights, from first to last: each started from those of the one before."""
+    runs = [run]
+    while (initial := load_config(runs[0] / "train.yaml").initial) and (initial.parent / "train.yaml").is_file():
+        runs.insert(0, initial.parent)
+    return runs
+
+
+def metrics(
+    network: LaConvNet, vocabulary: Vocabulary, preprocess: Preprocess, config: TrainConfig
+) -> dict[str, float]:
+    """What the network reaches on the run's validation data."""
+    task = build_tasks(config.tasks, answers=network.config.answers)
+    dataset = eval_dataset(config, task)
+    sampler = ImageBatchSampler(dataset, config.data.eval_batch_size, shuffle=False)
+    encode = partial(vocabulary.encode, max_length=preprocess.max_length)
+    return evaluate(network, load(config, dataset, sampler, encode), task, "cpu")
+
+
 @torch.inference_mode()
-def rounding_error(network: LaConvNet, size: int, dtype: torch.dtype) -> float:
+def rounding_error(network: LaConvNet, rounded: LaConvNet, size: int) -> float:
     """How far the outputs move when the weights are rounded to the format of a file, worst head."""
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(PAIRS, 3, size, size, generator=generator)
     tokens = torch.randint(1, network.config.vocabulary_size, (PAIRS, WORDS), generator=generator)
-    rounded = LaConvNet(network.config).eval()
-    rounded.load_state_dict(as_computed(as_stored(network.state_dict(), dtype)))
     exact, found = network(images, tokens), rounded(images, tokens)
     return max(float((found[head] - exact[head]).abs().max() / exact[head].abs().max()) for head in exact)
 
 
 def curve(run: Path) -> str:
-    """The evaluations of a run on the way, as a table: the main values of its tasks."""
+    """The evaluations of a run on the way, below its name: the main values of its tasks."""
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     evaluations = [line for line in lines if line["kind"] == "eval"]
     results: dict[str, Any] = json.loads((run / "results.json").read_text(encoding="utf-8"))
@@ -141,7 +172,7 @@ def curve(run: Path) -> str:
         [f"{line['epoch']:.2f}", f"{line['seconds'] / 60:.0f}", *(f"{line['metrics'][name]:.3f}" for name in names)]
         for line in evaluations
     ]
-    return table(head, rows)
+    return f"`{run.name}`, {results['seconds'] / 60:.0f} minutes:\n\n{table(head, rows)}"
 
 
 if __name__ == "__main__":

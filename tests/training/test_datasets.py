@@ -12,7 +12,8 @@ from laconvnet.data import DatasetInfo, MixedDataset, SchemaError, generate
 from laconvnet.scenes import WORLDS, SceneSource
 from laconvnet.tasks import build_tasks
 from laconvnet.training import TrainConfig, train
-from laconvnet.training.datasets import dataset_info, eval_dataset, list_words, train_dataset
+from laconvnet.training.card import model_card
+from laconvnet.training.datasets import dataset_infos, eval_dataset, list_words, train_dataset
 from laconvnet.training.state import TrainState
 
 TASKS: dict[str, dict[str, Any]] = {"rec": {}, "res": {}, "gres": {"no_target": "classifier"}, "vqa": {"weight": 0.5}}
@@ -110,10 +111,11 @@ def test_every_folder_is_named_with_its_licence(folders: Path, tmp_path: Path) -
     for name in SERVES:
         info = DatasetInfo.load(folders / name)
         DatasetInfo(f"part {name}", info.source, f"licence {name}", info.tasks).save(folders / name)
-    info = dataset_info(configure(folders, tmp_path))
-    assert info.name == "part rec + part gres + part vqa"
-    assert info.licence == "part rec: licence rec; part gres: licence gres; part vqa: licence vqa"
-    assert info.tasks == ("rec", "res", "gres", "vqa")
+    config = configure(folders, tmp_path)
+    infos = dataset_infos(config, config)
+    assert [(info.name, info.licence) for info in infos] == [(f"part {name}", f"licence {name}") for name in SERVES]
+    card = model_card(config, infos, {"loss": 1.0})
+    assert all(f"* {info.name}: {info.source}. Licence: {info.licence}." in card for info in infos)
 
 
 def test_a_run_on_several_folders_resumes_to_the_same_weights(folders: Path, tmp_path: Path) -> None:

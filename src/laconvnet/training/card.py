@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from laconvnet.data import DatasetInfo
 from laconvnet.training.config import TrainConfig
 
 
-def model_card(config: TrainConfig, info: DatasetInfo, metrics: dict[str, float]) -> str:
+def model_card(config: TrainConfig, infos: Sequence[DatasetInfo], metrics: dict[str, float]) -> str:
     """Describe weights: what they do, what they learned from under which terms, and how well.
 
     Args:
         config: the settings of the run that made them.
-        info: the dataset they were trained on.
+        infos: the datasets they were trained on.
         metrics: values by name, reached on the validation split.
 
     Returns:
@@ -19,7 +21,8 @@ def model_card(config: TrainConfig, info: DatasetInfo, metrics: dict[str, float]
     """
     rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
     tags = "\n".join(f"- {task}" for task in config.tasks)
-    start = f" Training started from the weights in `{config.initial}`." if config.initial else ""
+    start = f"Training started from the weights in `{config.initial}`.\n\n" if config.initial else ""
+    data = "\n".join(f"* {info.name}: {info.source}. Licence: {info.licence}." for info in infos)
     average = ", averaged over training" if config.ema.decay else ""
     return f"""---
 library_name: laconvnet
@@ -35,7 +38,9 @@ Weights of the preset `{config.preset}` for {", ".join(f"`{task}`" for task in c
 
 ## Data
 
-{info.name}, split `{config.data.train_split}`.{start} Source: {info.source}. Licence of the data: {info.licence}.
+{start}The split `{config.data.train_split}` of
+
+{data}
 
 ## Results
 

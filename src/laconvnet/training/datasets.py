@@ -146,20 +146,15 @@ def list_answers(config: TrainConfig) -> tuple[str, ...]:
     return answer_list((answer for answer in right if answer is not None), data.answers.min_count)
 
 
-def dataset_info(config: TrainConfig) -> DatasetInfo:
-    """Where the data comes from, and its licence; that of several folders names each."""
-    data = config.data
-    if data.scenes is not None:
-        return scene_info(data.scenes.source())
-    infos = [DatasetInfo.load(source.root) for source in config.data.folders]
-    if len(infos) == 1:
-        return infos[0]
-    return DatasetInfo(
-        name=" + ".join(dict.fromkeys(info.name for info in infos)),
-        source="; ".join(dict.fromkeys(f"{info.name}: {info.source}" for info in infos)),
-        licence="; ".join(dict.fromkeys(f"{info.name}: {info.licence}" for info in infos)),
-        tasks=tuple(dict.fromkeys(task for info in infos for task in info.tasks)),
-    )
+def dataset_infos(*configs: TrainConfig) -> list[DatasetInfo]:
+    """Where the data of runs comes from, and its licence: of each dataset once."""
+    infos: list[DatasetInfo] = []
+    for data in (config.data for config in configs):
+        if data.scenes is not None:
+            infos.append(scene_info(data.scenes.source()))
+        else:
+            infos += [DatasetInfo.load(source.root) for source in data.folders]
+    return list(dict.fromkeys(infos))
 
 
 def load(

@@ -18,7 +18,7 @@ from laconvnet.models import Preprocess, build_model, save_checkpoint
 from laconvnet.tasks import Task, build_tasks
 from laconvnet.training.card import model_card
 from laconvnet.training.config import TrainConfig
-from laconvnet.training.datasets import dataset_info, eval_dataset, list_answers, list_words, load, train_dataset
+from laconvnet.training.datasets import dataset_infos, eval_dataset, list_answers, list_words, load, train_dataset
 from laconvnet.training.initial import start_from
 
 
@@ -94,10 +94,10 @@ def build_parts(
     )
     eval_sampler = ImageBatchSampler(eval_data, data.eval_batch_size, shuffle=False, rank=rank, world_size=world_size)
     preprocess = Preprocess(size=data.size, resize=data.resize, max_length=config.words_kept)
-    info = dataset_info(config)
+    infos = dataset_infos(config)
 
     def export(folder: Path, network: nn.Module, metrics: dict[str, float]) -> None:
-        card = model_card(config, info, metrics)
+        card = model_card(config, infos, metrics)
         save_checkpoint(folder, network, vocabulary=vocabulary, preprocess=preprocess, card=card)
 
     return Parts(
