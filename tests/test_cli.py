@@ -203,7 +203,9 @@ def test_doctor_names_the_backend():
         (["eval", "--all", "--markdown", "page.md"], 1, "page.md"),
         (["predict", "a.jpg", "a dog", "--out", "a.txt"], 1, "a.txt needs the ending of a picture, such as .png"),
         (["eval", "--all", "--sheet", "sheet"], 1, "sheet needs the ending of a picture"),
-        (["predict", "a.jpg", "a dog", "--device", "gpu"], 1, "a.jpg"),
+        (["predict", "a.jpg", "a dog", "--device", "gpu"], 1, "device must be cpu, cuda, cuda:N or mps, got 'gpu'"),
+        (["eval", "--model", "scenes-t", "--device", "cuda:99"], 1, "device 'cuda:99' is not here: torch "),
+        (["bench", "op", "--device", "cuda:99"], 1, "device 'cuda:99' is not here: torch "),
     ],
 )
 def test_exit_codes_and_messages(arguments, code, message, tmp_path):

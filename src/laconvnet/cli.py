@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from laconvnet.bench.commands import Device
 from laconvnet.bench.commands import app as bench_app
 
 app = typer.Typer(
@@ -26,7 +27,6 @@ app.add_typer(data_app, name="data")
 app.add_typer(bench_app, name="bench")
 
 Model = Annotated[str, typer.Option(help="Checkpoint folder, or the name of shipped weights: photos-t, scenes-t.")]
-Device = Annotated[str, typer.Option(help="Where to run: cpu, cuda, cuda:1, mps.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Root = Annotated[Path, typer.Argument(help="Dataset folder.", show_default=False)]
 

@@ -12,6 +12,15 @@ import typer
 if TYPE_CHECKING:
     from laconvnet.bench.report import Report
 
+
+def _present(device: str) -> str:
+    if device != "cpu":
+        from laconvnet.models import named_device
+
+        named_device(device)
+    return device
+
+
 app = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
 
 Preset = Annotated[str, typer.Argument(help="n, t, s, b, s_paper or b_paper.")]
@@ -28,7 +37,7 @@ Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; PyTorch's
 Repeats = Annotated[int, typer.Option(min=2, help="Timed rounds.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for a CSV, a JSON and a PNG file.")]
 Plot = Annotated[bool, typer.Option(help="Make the PNG file; needs the extra plots.")]
-Device = Annotated[str, typer.Option(help="Where to run: cpu, cuda, cuda:1, mps.")]
+Device = Annotated[str, typer.Option(help="Where to run: cpu, cuda, cuda:1, mps.", callback=_present)]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
