@@ -67,6 +67,19 @@ def test_masks_colour_their_pixels_only() -> None:
     assert ((drawn != 50).any(axis=2) == mask).all()
 
 
+def test_labels_of_boxes_that_begin_together_stand_below_each_other() -> None:
+    def colours(boxes: list[list[int]], height: int) -> list[bool]:
+        drawn = annotate(Image.new("RGB", (400, height)), boxes, labels=["two dogs", "a dog", "a cat"][: len(boxes)])
+        pixels = np.asarray(drawn)
+        return [
+            bool(((pixels == ImageColor.getrgb(colour)).all(axis=2)).sum() > 400)  # more than a box's edge
+            for colour in COLOURS[: len(boxes)]
+        ]
+
+    assert colours([[20, 20, 60, 40], [22, 24, 60, 40], [21, 22, 60, 40]], 300) == [True, True, True]
+    assert colours([[20, 2, 60, 20], [22, 4, 60, 20]], 30)[1], "without room the last one wins"
+
+
 def test_other_modes_and_wrong_labels() -> None:
     assert annotate(Image.new("L", (400, 400))).mode == "RGB"
     with pytest.raises(ValueError, match="2 labels are given for 1 boxes"):

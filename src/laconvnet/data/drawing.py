@@ -17,6 +17,7 @@ from laconvnet.data.images import to_rgb
 # Bright enough to stand on a dark line, and apart from each other for most colour-blind readers.
 COLOURS = ("#ff3b30", "#00d4ff", "#ffd60a", "#32e875", "#ff8cf0", "#ff9500", "#b4a0ff", "#ffffff")
 
+_Patch = tuple[float, float, float, float]  # x0, y0, x1, y1, pixels
 _INK, _PAPER, _SHEET = "#111111", "#ffffff", "#e9e9ee"
 _SMALLEST = 360  # pixels; smaller pictures are enlarged, so that lines and letters have room
 
@@ -88,8 +89,9 @@ def annotate(
     placed = corners * scale + (left, 0, left, 0)
     for box, colour in zip(placed, cycle(COLOURS)):
         _draw_box(draw, box, colour, line)
+    patches: list[_Patch] = []
     for label, box, colour in zip(labels, placed, cycle(COLOURS)):
-        _draw_label(draw, label, box, colour, font, canvas.size)
+        patches.append(_draw_label(draw, label, box, colour, font, canvas.size, patches))
     return _with_caption(canvas, caption, font) if caption else canvas
 
 
@@ -181,14 +183,26 @@ def _draw_label(
     colour: str,
     font: ImageFont.FreeTypeFont,
     size: tuple[int, int],
-) -> None:
-    """Writes a label on a patch of the box's colour at its upper left corner, inside the picture."""
+    taken: Sequence[_Patch],
+) -> _Patch:
+    """Writes a label on a patch of the box's colour at its upper left corner, inside the picture.
+
+    Where the patch would cover others it moves down below them, if there is room.
+    """
     left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
     width, height = right - left + 8, bottom - top + 8
     x, y = np.asarray(box)[:2]
-    x, y = max(0, min(x, size[0] - width)), max(0, min(y, size[1] - height))
+    x, start = max(0, min(x, size[0] - width)), max(0, min(y, size[1] - height))
+    beside = [patch for patch in taken if patch[0] <= x + width and x <= patch[2]]
+    y = start
+    for _, above, _, below in sorted(beside, key=lambda patch: patch[1]):
+        if above <= y + height and y <= below:
+            y = below + 1
+    if y + height > size[1]:
+        y = start
     draw.rectangle((x, y, x + width, y + height), fill=colour, outline=_INK)
     draw.text((x + 4 - left, y + 4 - top), label, font=font, fill=_INK)
+    return x, y, x + width, y + height
 
 
 def _with_caption(picture: Image.Image, caption: str, font: ImageFont.FreeTypeFont) -> Image.Image:
