@@ -57,7 +57,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
 }
 _EYE_JITTER, _LAMP_JITTER = 0.5, 1.0
 _RAYS: Final = 160  # side of the picture in which visibility is judged, whatever is drawn later
-_TRIES_PLACE, _TRIES_SCENE = 60, 1000
+_TRIES_PLACE, _TRIES_SCENE = 60, 10_000
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class World:
             A scene in which every object is visible enough, within the picture, and apart from the others.
 
         Raises:
-            ValueError: No arrangement was found in 1,000 attempts; names the settings to relax.
+            ValueError: No arrangement was found in 10,000 attempts; names the settings to relax.
         """
         count = int(rng.integers(self.objects[0], self.objects[1] + 1))
         for _ in range(_TRIES_SCENE):
