@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from laconvnet.data import Record, generate, read_image, read_records
-from laconvnet.data.drawing import contact_sheet, enlarge, outline, save_picture
+from laconvnet.data.drawing import contact_sheet, enlarge, outline
+from laconvnet.data.images import save_picture
+from laconvnet.models.checkpoint import replace_folder
 from laconvnet.predictor import Prediction, Predictor, draw
 from laconvnet.report import MAIN, SORTS, percent
 from laconvnet.scenes import WORLDS, SceneSource
@@ -103,13 +105,14 @@ def _make_scenes(root: Path, scenes: int, seed: int) -> dict[str, Path]:
         sort: SceneSource(len(_SENTENCES) * seed + number, WORLDS["near"], {sort: count})
         for number, (sort, count) in enumerate(_SENTENCES.items())
     }
-    if root.exists():
-        if other := sorted({path.name.removesuffix(".partial") for path in root.iterdir()} - sources.keys()):
-            raise FileExistsError(f"{root} holds {other[0]}, which no demo wrote; choose another output folder")
-        shutil.rmtree(root)
+    if root.exists() and not all((root / sort / "dataset.json").is_file() for sort in sources):
+        raise FileExistsError(f"{root} exists and no demo wrote it; choose another output folder")
+    partial = root.with_name(root.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
     workers = 0 if (os.cpu_count() or 1) == 1 else 2
     for sort, source in sources.items():
-        generate(root / sort, source, {"val": scenes}, size=_SIZE, workers=workers)
+        generate(partial / sort, source, {"val": scenes}, size=_SIZE, workers=workers)
+    replace_folder(partial, root)
     return {sort: root / sort for sort in sources}
 
 

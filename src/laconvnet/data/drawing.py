@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from itertools import cycle
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
-from laconvnet.data.files import replace_file
 from laconvnet.data.images import to_rgb
 
 # Bright enough to stand on a dark line, and apart from each other for most colour-blind readers.
@@ -20,30 +17,6 @@ COLOURS = ("#ff3b30", "#00d4ff", "#ffd60a", "#32e875", "#ff8cf0", "#ff9500", "#b
 _Patch = tuple[float, float, float, float]  # x0, y0, x1, y1, pixels
 _INK, _PAPER, _SHEET = "#111111", "#ffffff", "#e9e9ee"
 _SMALLEST = 360  # pixels; smaller pictures are enlarged, so that lines and letters have room
-
-
-def picture_format(path: str | os.PathLike[str]) -> str:
-    """Pillow's name of the format that a picture's ending stands for.
-
-    Raises:
-        ValueError: Pillow writes no such files.
-    """
-    ending = Path(path).suffix.lower()
-    name = Image.registered_extensions().get(ending)
-    if name not in Image.SAVE:
-        raise ValueError(f"{path} needs the ending of a picture, such as .png or .jpg, got {ending or 'none'}")
-    return name
-
-
-def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> None:
-    """Writes a picture aside, then puts it in place; folders are made, the ending says the format.
-
-    Raises:
-        ValueError: the ending is that of no picture.
-        OSError: writing fails; the previous file stays.
-    """
-    name = picture_format(path)
-    replace_file(Path(path), lambda partial: picture.save(partial, format=name))
 
 
 def annotate(

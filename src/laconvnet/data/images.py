@@ -1,4 +1,4 @@
-"""Picture files to RGB arrays, whatever their mode, depth or orientation."""
+"""Picture files: read as RGB arrays, whatever their mode, depth or orientation, and written."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps
+
+from laconvnet.data.files import replace_file
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -94,3 +97,27 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return picture.convert("RGB")
+
+
+def picture_format(path: str | os.PathLike[str]) -> str:
+    """Pillow's name of the format that a picture's ending stands for.
+
+    Raises:
+        ValueError: Pillow writes no such files.
+    """
+    ending = Path(path).suffix.lower()
+    name = Image.registered_extensions().get(ending)
+    if name not in Image.SAVE:
+        raise ValueError(f"{path} needs the ending of a picture, such as .png or .jpg, got {ending or 'none'}")
+    return name
+
+
+def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> None:
+    """Writes a picture aside, then puts it in place; folders are made, the ending says the format.
+
+    Raises:
+        ValueError: the ending is that of no picture.
+        OSError: writing fails; the previous file stays.
+    """
+    name = picture_format(path)
+    replace_file(Path(path), lambda partial: picture.save(partial, format=name))

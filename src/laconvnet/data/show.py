@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from laconvnet.data.drawing import annotate, contact_sheet, save_picture
-from laconvnet.data.images import read_image
+from laconvnet.data.drawing import annotate, contact_sheet
+from laconvnet.data.images import read_image, save_picture
 from laconvnet.data.masks import decode_mask
 from laconvnet.data.schema import Record, read_records
 

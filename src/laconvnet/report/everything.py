@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 import laconvnet
-from laconvnet.data.drawing import picture_format, save_picture
+from laconvnet.data.images import picture_format, save_picture
 from laconvnet.models import load_checkpoint
 from laconvnet.report.failures import failure_sheet
 from laconvnet.report.measure import SOURCES, make_test_scenes, measure_photographs, measure_scenes
@@ -55,9 +55,11 @@ def report(
             broken, or the sheet's ending is that of no picture.
     """
     console = Console(stderr=True, quiet=not progress)
-    for name in (scenes, photographs):
-        if "rec" not in (learned := load_checkpoint(name)[0].config.tasks):
-            raise ValueError(f"{name} learned {', '.join(learned)}; the report needs networks that learned rec")
+    of_scenes, of_photographs = load_checkpoint(scenes), load_checkpoint(photographs)
+    for name, (network, *_) in ((scenes, of_scenes), (photographs, of_photographs)):
+        if "rec" not in network.config.tasks:
+            learned = ", ".join(network.config.tasks)
+            raise ValueError(f"{name} learned {learned}; the report needs networks that learned rec")
     if sheet is not None:
         picture_format(sheet)
     options: dict[str, Any] = {"batch_size": batch_size, "device": device}
@@ -70,10 +72,11 @@ def report(
         "robustness": {},
     }
     console.print("Changing sentences, pictures and worlds …")
-    network = load_checkpoint(scenes)
-    results["robustness"]["scenes"] = robustness(*network, folders["rec"], "test", "rec", source=SOURCES["rec"], **some)
+    results["robustness"]["scenes"] = robustness(
+        *of_scenes, folders["rec"], "test", "rec", source=SOURCES["rec"], **some
+    )
     if sheet is not None:
-        failures = failure_sheet(*network, folders["rec"], "test", count=_FAILURES, **options)
+        failures = failure_sheet(*of_scenes, folders["rec"], "test", count=_FAILURES, **options)
         if failures is None:
             console.print(f"Nothing fails: no {sheet}")
         else:
@@ -84,8 +87,7 @@ def report(
         return results
     console.print(f"Scoring {photographs} on photographs …")
     results["photographs"] = {"rec": measure_photographs(photographs, folder, **options)}
-    network = load_checkpoint(photographs)
-    results["robustness"]["photographs"] = robustness(*network, folder, "val", "rec", **some)
+    results["robustness"]["photographs"] = robustness(*of_photographs, folder, "val", "rec", **some)
     return results
 
 
