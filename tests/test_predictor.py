@@ -169,6 +169,13 @@ def test_what_is_no_picture_or_no_sentence_is_named(pictures, texts, message):
         predictor()(pictures, texts)
 
 
+def test_pictures_may_come_from_anything_that_gives_them_in_turn():
+    pictures = [picture(9, 9), picture(50, 40)]
+    answer = predictor()
+    listed, made = answer(pictures, ["red", "circle"]), answer((each for each in pictures), ["red", "circle"])
+    assert [one.to_json() for one in listed] == [one.to_json() for one in made]
+
+
 def test_one_task_may_be_named_alone():
     (chosen,) = all_tasks()(picture(9, 9), "is the circle red?", tasks="vqa")
     assert chosen.answers and chosen.mask is None

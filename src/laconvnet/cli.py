@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from laconvnet.bench.commands import Device
+from laconvnet.bench.commands import Device, JsonFlag
 from laconvnet.bench.commands import app as bench_app
 
 app = typer.Typer(
@@ -26,8 +26,7 @@ data_app = typer.Typer(help="Convert, check, count and look at datasets.", no_ar
 app.add_typer(data_app, name="data")
 app.add_typer(bench_app, name="bench")
 
-Model = Annotated[str, typer.Option(help="Checkpoint folder, or the name of shipped weights: photos-t, scenes-t.")]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+WEIGHTS = typer.Option(help="Checkpoint folder, or the name of shipped weights: photos-t, scenes-t.")
 Root = Annotated[Path, typer.Argument(help="Dataset folder.", show_default=False)]
 
 
@@ -259,9 +258,7 @@ def train(
 @app.command("eval")
 def evaluate(
     context: typer.Context,
-    model: Annotated[
-        str | None, typer.Option(help="Checkpoint folder, or the name of shipped weights: photos-t, scenes-t.")
-    ] = None,
+    model: Annotated[str | None, WEIGHTS] = None,
     data: Annotated[Path, typer.Option(help="Dataset folder; with --all, the folder that holds them.")] = Path("data"),
     split: Annotated[str, typer.Option(help="Which split.")] = "val",
     task: Annotated[str | None, typer.Option(help="rec, res, gres or vqa, if the checkpoint learned several.")] = None,
@@ -309,7 +306,7 @@ def evaluate(
         result = report(
             data, **weights, sheet=sheet, batch_size=batch_size, workers=workers, device=device, progress=True
         )
-        typer.echo(render(result))
+        typer.echo(tables := render(result))
     else:
         if model is None:
             raise typer.BadParameter(
@@ -332,14 +329,14 @@ def evaluate(
     if out is not None:
         replace_file(out, lambda partial: partial.write_text(to_json(result, indent=2) + "\n", encoding="utf-8"))
     if markdown is not None:
-        put_between_markers(markdown, render(result))
+        put_between_markers(markdown, tables)
 
 
 @app.command()
 def predict(
     image: Annotated[Path, typer.Argument(help="Picture.", show_default=False)],
     text: Annotated[list[str], typer.Argument(help="One sentence or several.", show_default=False)],
-    model: Model = "photos-t",
+    model: Annotated[str, WEIGHTS] = "photos-t",
     task: Annotated[
         list[str] | None,
         typer.Option(help="rec, res, gres or vqa, repeatable; otherwise questions are answered, others pointed at."),
@@ -350,7 +347,7 @@ def predict(
     dtype: Annotated[str, typer.Option(help="Number format: float32, bfloat16, float16.")] = "float32",
 ) -> None:
     """Point at what each sentence names, cut it out, or answer it: whatever the network learned."""
-    from laconvnet.data.drawing import picture_format, save_picture
+    from laconvnet.data.images import picture_format, save_picture
     from laconvnet.models import named_dtype
     from laconvnet.predictor import Predictor, as_picture, draw
 

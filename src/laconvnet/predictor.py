@@ -235,10 +235,10 @@ class Predictor:
         texts = [texts] if isinstance(texts, str) else list(texts)
         if wrong := [text for text in texts if not isinstance(text, str)]:
             raise TypeError(f"a sentence must be a text, got {type(wrong[0]).__name__}: {wrong[0]!r}")
-        if isinstance(pictures, list | tuple):
-            opened = [as_picture(picture) for picture in pictures]
+        if isinstance(pictures, str | bytes | os.PathLike | Image.Image | np.ndarray):
+            opened = [as_picture(pictures)] * len(texts)
         else:
-            opened = [as_picture(pictures)] * len(texts)  # type: ignore[arg-type]
+            opened = [as_picture(picture) for picture in pictures]
         if len(opened) != len(texts):
             raise ValueError(f"{len(opened)} pictures for {len(texts)} sentences; give one each, or one picture")
         self._warn_of_unread_words(texts)
