@@ -15,8 +15,9 @@ import numpy as np
 
 from laconvnet import Predictor
 from laconvnet.bench import describe_machine
-from laconvnet.data import Record, read_image, read_records
+from laconvnet.data import Record, read_records
 from laconvnet.models import load_checkpoint, named_dtype
+from laconvnet.processing import read_image
 
 
 def main() -> None:

@@ -17,9 +17,10 @@ import yaml
 from PIL import Image
 
 from laconvnet import cli
-from laconvnet.data import DatasetInfo, encode_mask
+from laconvnet.data import DatasetInfo
 from laconvnet.language import Vocabulary
 from laconvnet.models import PRESETS, Preprocess, build_model, resolve_config, save_checkpoint
+from laconvnet.processing import encode_mask
 from laconvnet.training import TrainConfig, load_config, train
 
 ROOT = Path(__file__).parents[1]

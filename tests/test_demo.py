@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from laconvnet import demo
-from laconvnet.data import ImageError
 from laconvnet.language import Vocabulary
 from laconvnet.models import Preprocess, build_model, save_checkpoint
+from laconvnet.processing import ImageError
 from laconvnet.scenes import WORLDS, answers, words
 
 

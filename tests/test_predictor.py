@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from laconvnet import Predictor, build_model
-from laconvnet.data import ImageError
 from laconvnet.language import Vocabulary
 from laconvnet.models import Preprocess, save_checkpoint
 from laconvnet.predictor import as_picture, draw
+from laconvnet.processing import ImageError
 
 VOCABULARY = Vocabulary(["the", "red", "circle", "left"], num_buckets=2)
 

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 
 from laconvnet.data import Collator, FolderDataset, ImageBatchSampler, build_loader
+from laconvnet.evaluation.evaluate import evaluate
 from laconvnet.language import Vocabulary
 from laconvnet.models import LaConvNet, Preprocess, load_checkpoint, save_checkpoint
 from laconvnet.models.checkpoint import as_computed, as_stored
@@ -32,7 +33,6 @@ from laconvnet.tasks import build_tasks
 from laconvnet.training import TrainConfig, load_config
 from laconvnet.training.card import model_card
 from laconvnet.training.datasets import dataset_infos, eval_dataset, load
-from laconvnet.training.evaluate import evaluate
 
 PAIRS, WORDS = 32, 8  # of random pictures and words that are compared
 TOLERANCE = {"float16": 0.01, "int8": 0.1}  # of the largest number of an output

@@ -105,7 +105,7 @@ def data_mix(
     workers: Annotated[int, typer.Option(min=1, help="Processes that read pictures.")] = 1,
 ) -> None:
     """Mix datasets to train on, without any picture that one of them holds out, and write an audit."""
-    from laconvnet.data.mix import Part, mix, summary
+    from laconvnet.data.leakage.mix import Part, mix, summary
 
     audit = mix(
         [Part.parse(text) for text in part],
@@ -200,7 +200,7 @@ def _picture_size(text: str) -> int | tuple[int, int]:
 @data_app.command("validate")
 def data_validate(root: Root) -> None:
     """Check every line and every picture; exit code 1 if something is wrong."""
-    from laconvnet.data.validate import validate
+    from laconvnet.data.folder.validate import validate
 
     report = validate(root, progress=True)
     typer.echo(str(report))
@@ -211,7 +211,7 @@ def data_validate(root: Root) -> None:
 @data_app.command("stats")
 def data_stats(root: Root, as_json: JsonFlag = False) -> None:
     """Count records, words, boxes and groups."""
-    from laconvnet.data.stats import describe, table
+    from laconvnet.data.folder.stats import describe, table
 
     description = describe(root)
     if as_json:
@@ -229,7 +229,7 @@ def data_show(
     seed: Annotated[int | None, typer.Option(help="Draw them at random; without it, the first ones.")] = None,
 ) -> None:
     """Draw records with their boxes and sentences on one sheet."""
-    from laconvnet.data.show import show
+    from laconvnet.data.folder.show import show
 
     show(root, split, out, count=count, seed=seed)
     typer.echo(f"wrote {out}")
@@ -287,7 +287,7 @@ def evaluate(
     device: Device = "cpu",
 ) -> None:
     """Score a checkpoint on a split, with 95 % intervals."""
-    from laconvnet.data import replace_file
+    from laconvnet.files import replace_file
     from laconvnet.report import around_markers, put_between_markers, render, report
     from laconvnet.scoring import score_checkpoint
     from laconvnet.training.progress import to_json
@@ -347,9 +347,9 @@ def predict(
     dtype: Annotated[str, typer.Option(help="Number format: float32, bfloat16, float16.")] = "float32",
 ) -> None:
     """Point at what each sentence names, cut it out, or answer it: whatever the network learned."""
-    from laconvnet.data.images import picture_format, save_picture
     from laconvnet.models import named_dtype
     from laconvnet.predictor import Predictor, as_picture, draw
+    from laconvnet.processing.pictures import picture_format, save_picture
 
     if out is not None:
         picture_format(out)

@@ -15,11 +15,12 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from laconvnet.data import Record, generate, read_image, read_records
-from laconvnet.data.drawing import contact_sheet, enlarge, outline
-from laconvnet.data.images import save_picture
-from laconvnet.models.checkpoint import replace_folder
+from laconvnet.data import Record, generate, read_records
+from laconvnet.files import replace_folder
 from laconvnet.predictor import Prediction, Predictor, draw
+from laconvnet.processing import read_image
+from laconvnet.processing.drawing import contact_sheet, enlarge, outline
+from laconvnet.processing.pictures import save_picture
 from laconvnet.report import MAIN, SORTS, percent
 from laconvnet.scenes import WORLDS, SceneSource
 from laconvnet.scoring import score_checkpoint

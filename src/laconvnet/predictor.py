@@ -12,9 +12,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from laconvnet.data import Sample, read_image, resize_mask, resize_to_input
-from laconvnet.data.drawing import annotate
-from laconvnet.data.images import UInt8Array, to_rgb
+from laconvnet.data import Sample, resize_to_input
 from laconvnet.language import Vocabulary
 from laconvnet.models import (
     LaConvNet,
@@ -26,6 +24,9 @@ from laconvnet.models import (
     prepare_for_inference,
 )
 from laconvnet.models.inference import Look
+from laconvnet.processing import read_image, resize_mask
+from laconvnet.processing.drawing import annotate
+from laconvnet.processing.pictures import UInt8Array, to_rgb
 from laconvnet.tasks import MIN_PIXELS, best_answers, best_boxes, to_record_frame, to_record_masks
 
 Picture = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any]

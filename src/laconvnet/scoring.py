@@ -22,15 +22,15 @@ from laconvnet.data import (
     build_loader,
     iterate_records,
     read_records,
-    replace_file,
+    shuffled_sentences,
 )
+from laconvnet.files import replace_file
 from laconvnet.language import Vocabulary
 from laconvnet.metrics import GroupedSums, bootstrap_intervals
 from laconvnet.models import LaConvNet, ModelConfig, Preprocess, load_checkpoint, named_device
 from laconvnet.tasks import MaskRule, Task, build_task
 from laconvnet.tasks.blind import score_blind
 from laconvnet.training import evaluate
-from laconvnet.training.datasets import shuffled_sentences
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 import laconvnet.data.dataset
-from laconvnet.data import Augmentation, FolderDataset, ImageError, SchemaError
-from laconvnet.data.masks import encode_mask
+from laconvnet.data import Augmentation, FolderDataset, SchemaError
+from laconvnet.processing import ImageError
+from laconvnet.processing.masks import encode_mask
 
 Make = Callable[..., Path]
 MakeRecord = Callable[..., dict[str, Any]]

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from laconvnet.data import generate, read_image
+from laconvnet.data import generate
 from laconvnet.language import Vocabulary
 from laconvnet.models import Preprocess, build_model
+from laconvnet.processing import read_image
 from laconvnet.scenes import WORLDS, SceneSource, answers
 
 NEAR = WORLDS["near"]

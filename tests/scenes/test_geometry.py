@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from laconvnet.data import draw_scenes
-from laconvnet.data.masks import decode_mask
+from laconvnet.processing.masks import decode_mask
 from laconvnet.scenes import Scene, SceneObject, SceneSource, World, parse_program, render
 from laconvnet.scenes.geometry import Bodies, Cameras, cast, cast_centers, outline_boxes
 from laconvnet.scenes.lighting import LAMPS

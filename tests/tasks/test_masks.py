@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from laconvnet.data import Sample, encode_mask, resize_to_input
+from laconvnet.data import Sample, resize_to_input
+from laconvnet.processing import encode_mask
 from laconvnet.tasks import to_record_masks
 from laconvnet.tasks.masks import attention_loss, true_masks
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from pycocotools import mask as coco
 
-from laconvnet.data import Collator, Example, Record, Sample, encode_mask, resize_to_input
-from laconvnet.data.masks import decode_mask
+from laconvnet.data import Collator, Example, Record, Sample, resize_to_input
+from laconvnet.processing import encode_mask
+from laconvnet.processing.masks import decode_mask
 from laconvnet.tasks import GeneralizedSegmentation, Segmentation, build_task, dice_loss, mask_loss
 from laconvnet.tasks.masks import attention_loss
 

@@ -6,7 +6,7 @@ import warnings
 import pytest
 import torch
 
-from laconvnet.data import encode_mask
+from laconvnet.processing import encode_mask
 from laconvnet.tasks import (
     Answering,
     GeneralizedSegmentation,

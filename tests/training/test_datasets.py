@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from laconvnet.data import DatasetInfo, MixedDataset, SchemaError, generate
+from laconvnet.data import ConcatDataset, DatasetInfo, SchemaError, generate
 from laconvnet.scenes import WORLDS, SceneSource
 from laconvnet.tasks import build_tasks
 from laconvnet.training import TrainConfig, train
@@ -49,7 +49,7 @@ def test_examples_of_a_folder_serve_its_tasks(folders: Path, tmp_path: Path) -> 
     config = configure(folders, tmp_path, data={"val_limit": 3})
     task = build_tasks(TASKS, answers=("yes",))
     learned, evaluated = train_dataset(config, task), eval_dataset(config, task)
-    assert isinstance(learned, MixedDataset) and isinstance(evaluated, MixedDataset)
+    assert isinstance(learned, ConcatDataset) and isinstance(evaluated, ConcatDataset)
     assert [len(part) for part in learned.parts] == [8, 8, 8] and learned.weights == tuple(WEIGHTS.values())
     assert [learned[index].tasks for index in (0, 8, 16)] == list(SERVES.values())
     assert [learned[index].sample.masks is not None for index in (0, 8, 16)] == [True, True, False]
@@ -101,7 +101,7 @@ def test_the_shuffled_control_stays_within_a_folder(folders: Path, tmp_path: Pat
     task = build_tasks(TASKS, answers=("yes",))
     plain = train_dataset(configure(folders, tmp_path), task)
     shuffled = train_dataset(configure(folders, tmp_path, data={"shuffle_sentences": "train"}), task)
-    assert isinstance(plain, MixedDataset) and isinstance(shuffled, MixedDataset)
+    assert isinstance(plain, ConcatDataset) and isinstance(shuffled, ConcatDataset)
     for one, other in zip(plain.parts, shuffled.parts, strict=True):
         before, after = ([record.text for record in part.records] for part in (one, other))
         assert before != after and sorted(before) == sorted(after)

@@ -10,11 +10,10 @@ import torch
 from torch import nn
 from toy_world import toy_config
 
-from laconvnet.data import Record, read_records
+from laconvnet.data import Record, read_records, shuffled_sentences
 from laconvnet.language import Vocabulary, load_word_vectors
 from laconvnet.layers import LaConvBlock
 from laconvnet.models.backbone import ConvNormAct
-from laconvnet.training.datasets import shuffled_sentences
 from laconvnet.training.setup import build_parts, initialise_embedding
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from laconvnet.bench.machine import describe_machine
-from laconvnet.data import replace_file
+from laconvnet.files import replace_file
 
 Row = dict[str, Any]
 

@@ -1,19 +1,26 @@
 """Pictures, sentences and labels: one record schema, transforms, batches, and readers of public datasets."""
 
 from laconvnet.data.answers import answer_list, best_answer, normalize_answer, soft_scores
-from laconvnet.data.collate import Batch, Collator, union_box
-from laconvnet.data.dataset import Example, FolderDataset
-from laconvnet.data.drawn_scene import SERVED, DrawnScene, draw_scenes
-from laconvnet.data.files import replace_file
-from laconvnet.data.generate import generate, scene_info
-from laconvnet.data.images import ImageError, read_image
+from laconvnet.data.batch import Batch, Collator, Example, to_device, union_box
+from laconvnet.data.concat import ConcatDataset
+from laconvnet.data.dataset import FolderDataset, Learner
+from laconvnet.data.folder.schema import (
+    DatasetInfo,
+    Record,
+    SchemaError,
+    iterate_records,
+    read_records,
+    splits,
+    write_records,
+)
+from laconvnet.data.folder.writer import DatasetWriter
 from laconvnet.data.loader import Loader, build_loader, set_epoch
-from laconvnet.data.masks import encode_mask, mask_area, resize_mask, union_mask
-from laconvnet.data.mixed import MixedDataset
 from laconvnet.data.sampler import ImageBatchSampler
-from laconvnet.data.scene_dataset import SceneDataset
-from laconvnet.data.scene_loader import SceneLoader
-from laconvnet.data.schema import DatasetInfo, Record, SchemaError, iterate_records, read_records, splits, write_records
+from laconvnet.data.scenes.dataset import SceneDataset
+from laconvnet.data.scenes.drawn import DrawnScene, draw_scenes
+from laconvnet.data.scenes.generate import generate, scene_info
+from laconvnet.data.scenes.loader import SceneLoader
+from laconvnet.data.shuffle import shuffled_sentences
 from laconvnet.data.transforms import (
     Augmentation,
     ColorJitter,
@@ -24,15 +31,14 @@ from laconvnet.data.transforms import (
     resize_to_input,
 )
 from laconvnet.data.words import swap_left_right
-from laconvnet.data.writer import DatasetWriter
 
 __all__ = [
-    "SERVED",
     "Augmentation",
     "Batch",
     "Collator",
     "ColorJitter",
     "Compose",
+    "ConcatDataset",
     "DatasetInfo",
     "DatasetWriter",
     "DrawnScene",
@@ -40,9 +46,8 @@ __all__ = [
     "Flip",
     "FolderDataset",
     "ImageBatchSampler",
-    "ImageError",
+    "Learner",
     "Loader",
-    "MixedDataset",
     "RandomCrop",
     "Record",
     "Sample",
@@ -53,22 +58,18 @@ __all__ = [
     "best_answer",
     "build_loader",
     "draw_scenes",
-    "encode_mask",
     "generate",
     "iterate_records",
-    "mask_area",
     "normalize_answer",
-    "read_image",
     "read_records",
-    "replace_file",
-    "resize_mask",
     "resize_to_input",
     "scene_info",
     "set_epoch",
+    "shuffled_sentences",
     "soft_scores",
     "splits",
     "swap_left_right",
+    "to_device",
     "union_box",
-    "union_mask",
     "write_records",
 ]

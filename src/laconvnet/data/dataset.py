@@ -2,43 +2,47 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import get_args
+from typing import Protocol, get_args
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from laconvnet.data.images import ImageError, UInt8Array, read_image
-from laconvnet.data.masks import decode_mask, resize_mask
-from laconvnet.data.schema import LABELS, Record, SchemaError, iterate_records
+from laconvnet.data.batch import Example
+from laconvnet.data.folder.schema import Record, SchemaError, iterate_records
+from laconvnet.data.shuffle import shuffled_sentences
 from laconvnet.data.transforms import Augmentation, Mask, ResizeMode, Sample, resize_to_input
+from laconvnet.processing.masks import decode_mask, resize_mask
+from laconvnet.processing.pictures import ImageError, UInt8Array, read_image
 
 # Pictures are decoded at no less than this factor of the input size, so that the final antialiased resize
 # still sees more detail than it keeps.
 _DETAIL = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One record as the network gets it.
+class Learner(Protocol):
+    """What learns from records: a task, of which the data know no more than this.
 
     Attributes:
-        index: position of the record in its split.
-        record: the record, in its own frame.
-        sample: picture, boxes, masks and text after augmentation and resizing.
-        tasks: names of the tasks that it serves.
+        name: what it is called.
+        labels: the keys that its records must have, of `LABELS`.
     """
 
-    index: int
-    record: Record
-    sample: Sample
-    tasks: tuple[str, ...] = ()
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    def serves(self, record: Record) -> bool:
+        """Return whether a record is for it, if it is labelled."""
+        ...
 
 
 class FolderDataset(Dataset[Example]):
@@ -53,18 +57,17 @@ class FolderDataset(Dataset[Example]):
         size: side of the network's square input, pixels.
         resize: "letterbox" keeps the aspect of the picture file, "stretch" fills the square.
         augment: random changes for training, None for none.
-        require: labels that every record must have, of "boxes", "masks", "answer", "answers", or by task those
-            that a record must have to serve it. Masks are decoded only where they are required.
-        tasks: names of the tasks that the records serve. Of a folder with expressions and questions each task has
-            its own, see `Record.serves`; what serves none is left out.
+        tasks: those that learn from it. Of a folder with expressions and questions each takes its own records; what
+            serves none is left out. Without any, all records are there, with whatever labels they have.
+        with_masks: whether masks are decoded; None where a task needs them.
         seed: seed of the augmentation.
 
     Attributes:
         records: the records, in the order of the file.
 
     Raises:
-        SchemaError: a line is not a record or lacks a required label, or no record serves one of the tasks; names
-            file and line.
+        SchemaError: a line is not a record or lacks a label that a task needs, or no record serves one of the tasks;
+            names file and line.
     """
 
     def __init__(
@@ -75,8 +78,8 @@ class FolderDataset(Dataset[Example]):
         size: int,
         resize: ResizeMode = "letterbox",
         augment: Augmentation | None = None,
-        require: Sequence[str] | Mapping[str, Sequence[str]] = ("boxes",),
-        tasks: Sequence[str] = (),
+        tasks: Sequence[Learner] = (),
+        with_masks: bool | None = None,
         seed: int = 0,
     ) -> None:
         if size < 1:
@@ -85,45 +88,61 @@ class FolderDataset(Dataset[Example]):
             raise ValueError(f"resize must be one of {get_args(ResizeMode)}, got {resize!r}")
         if seed < 0:
             raise ValueError(f"the seed must be 0 or more, got {seed}")
-        labels = set(chain(*require.values()) if isinstance(require, Mapping) else require)
-        if unknown := sorted(labels.difference(LABELS)):
-            raise ValueError(f"require names {unknown}; a record can have {', '.join(LABELS)}")
         self.root = Path(root)
         self.path = self.root / f"{split}.jsonl"
         self.split, self.size, self.resize, self.seed = split, size, resize, seed
         self.augment, self.tasks = augment, tuple(tasks)
         self._transform = None if augment is None else augment.build()
-        self._with_masks = "masks" in labels
+        wanted = any("masks" in task.labels for task in tasks)
+        self._with_masks = wanted if with_masks is None else with_masks
         # Shared memory: workers that outlive an epoch see the new number too.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+        self.records: Sequence[Record] = ()
+        self._lines: Sequence[int] = ()
+        self._load()
 
-        self.records: list[Record] = []
-        self._lines: list[int] = []
-        unserved, others = set(self.tasks), 0
+    def _load(self) -> None:
+        """Reads the records that serve a task."""
+        records, lines = [], []
+        unserved, others = {task.name for task in self.tasks}, 0
         for line, record in iterate_records(self.path):
-            served = self.tasks_of(record)
+            served = [task for task in self.tasks if task.serves(record)]
             if self.tasks and not served:
                 others += 1
                 continue
-            unserved.difference_update(served)
-            own = chain(*(require.get(task, ()) for task in served)) if isinstance(require, Mapping) else require
-            for label in own:
+            unserved.difference_update(task.name for task in served)
+            for label in chain.from_iterable(task.labels for task in served):
                 if getattr(record, label) is None:
                     raise SchemaError.at(f"{self.path}:{line}", [f"record {record.id!r} has no {label!r}"])
-            self.records.append(record)
-            self._lines.append(line)
-        if not self.records and not others:
+            records.append(record)
+            lines.append(line)
+        if not records and not others:
             raise SchemaError.at(str(self.path), ["holds no records"])
         if unserved:
-            total, names = len(self.records) + others, ", ".join(task for task in self.tasks if task in unserved)
-            raise SchemaError.at(str(self.path), [f"none of its {total} records serves {names}"])
+            names = ", ".join(task.name for task in self.tasks if task.name in unserved)
+            raise SchemaError.at(str(self.path), [f"none of its {len(records) + others} records serves {names}"])
+        self.records, self._lines = records, lines
+
+    def select(self, indices: Iterable[int]) -> FolderDataset:
+        """Returns a dataset of some of the records, by their numbers, in the order given."""
+        chosen = list(indices)
+        selected = copy.copy(self)
+        selected.records = [self.records[index] for index in chosen]
+        selected._lines = [self._lines[index] for index in chosen]
+        return selected
+
+    def with_shuffled_sentences(self, seed: int = 0) -> FolderDataset:
+        """Returns a dataset with the sentences permuted among the pictures; see `shuffled_sentences`."""
+        shuffled = copy.copy(self)
+        shuffled.records = shuffled_sentences(self.records, seed)
+        return shuffled
 
     def __len__(self) -> int:
         return len(self.records)
 
     def tasks_of(self, record: Record) -> tuple[str, ...]:
-        """The tasks of the dataset that a record serves."""
-        return tuple(task for task in self.tasks if record.serves(task))
+        """The names of the tasks of the dataset that a record serves."""
+        return tuple(task.name for task in self.tasks if task.serves(record))
 
     @property
     def groups(self) -> list[list[int]]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from laconvnet.data.collate import Batch
+from laconvnet.data.batch import Batch
 from laconvnet.data.sampler import ImageBatchSampler
 
 T = TypeVar("T")

@@ -5,29 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, TypeVar, get_args
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from laconvnet.data.images import UInt8Array
-from laconvnet.data.masks import mask_box
-from laconvnet.data.schema import Box
 from laconvnet.data.words import swap_left_right
+from laconvnet.processing.masks import Box, mask_box
+from laconvnet.processing.resizing import Frame, Mask, ResizeMode, UInt8Array, resize_mask_to_input, resize_picture
 
-Frame = tuple[float, float, float, float]
-"""(sx, sy, ox, oy): a point of the record's frame lies at (x * sx + ox, y * sy + oy) of the sample's picture.
-
-sx is negative in a mirrored picture.
-"""
-ResizeMode = Literal["letterbox", "stretch"]
 Float32Array = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
-T = TypeVar("T", bound=np.generic)
-
-PADDING = 127
-"""Value of all three channels around a letterboxed picture."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 # RGB to YIQ (NTSC): luma, and two chroma axes in which a change of hue is a rotation.
@@ -210,49 +198,16 @@ def resize_to_input(sample: Sample, size: int, mode: ResizeMode = "letterbox") -
     Args:
         sample: of any size.
         size: side of the square, pixels.
-        mode: "letterbox" keeps the aspect, truncates to whole pixels, centres and pads with 127; "stretch"
-            fills the square.
+        mode: see `processing.resizing.fit`.
 
     Returns:
         the sample with `image` (size, size, 3), its boxes, masks and frame scaled alike.
     """
-    if mode not in get_args(ResizeMode):
-        raise ValueError(f"resize mode must be one of {get_args(ResizeMode)}, got {mode!r}")
-    if size < 1:
-        raise ValueError(f"the input size must be at least 1 pixel, got {size}")
-    height, width = sample.image.shape[:2]
-    new_width = new_height = size
-    if mode == "letterbox":
-        longest = max(width, height)
-        new_width, new_height = max(1, width * size // longest), max(1, height * size // longest)
-    left, top = (size - new_width) // 2, (size - new_height) // 2
-    moved = _move(sample, (new_width / width, new_height / height, left, top))
-    image = _resize(sample.image, new_width, new_height)
-    masks = sample.masks
-    if masks is not None:
-        resized = [_resize(mask.astype(np.uint8) * 255, new_width, new_height) > PADDING for mask in masks]
-        masks = [_pad(mask, size, left, top, False) for mask in resized]
+    image, step = resize_picture(sample.image, size, mode)
+    masks = None if sample.masks is None else [resize_mask_to_input(mask, size, mode) for mask in sample.masks]
+    moved = _move(sample, step)
     # Rounding to float32 must not push a box over the edge.
-    boxes = moved.boxes.clip(0, size)
-    return replace(moved, image=_pad(image, size, left, top, PADDING), boxes=boxes, masks=masks)
-
-
-def _resize(image: UInt8Array, width: int, height: int) -> UInt8Array:
-    """Resizes bilinearly with antialiasing."""
-    if image.shape[:2] == (height, width):
-        return image
-    picture = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(picture)
-
-
-def _pad(image: npt.NDArray[T], size: int, left: int, top: int, value: int) -> npt.NDArray[T]:
-    """Places an image in a square of one value."""
-    height, width = image.shape[:2]
-    if (height, width) == (size, size):
-        return image
-    square = np.full((size, size, *image.shape[2:]), value, dtype=image.dtype)
-    square[top : top + height, left : left + width] = image
-    return square
+    return replace(moved, image=image, boxes=moved.boxes.clip(0, size), masks=masks)
 
 
 def _move(sample: Sample, step: Frame) -> Sample:

@@ -9,9 +9,11 @@ that cannot be seen are deleted. Letters of every script, digits, symbols and em
 
 from __future__ import annotations
 
+import os
 import unicodedata
+from typing import Protocol
 
-__all__ = ["tokenize"]
+__all__ = ["Tokenizer", "tokenize"]
 
 _PUNCTUATION = (
     ".,'!?\"()*#:;"
@@ -65,3 +67,34 @@ def tokenize(text: str) -> list[str]:
     text = unicodedata.normalize("NFKC", text.replace("\u00b4", "'")).lower().translate(_RULE)
     # Deleting a character can bring a letter and its accent together; they become one letter again.
     return unicodedata.normalize("NFKC", text).split()
+
+
+class Tokenizer(Protocol):
+    """What a network needs to read sentences: a `Vocabulary` of words, or pieces of words of another table.
+
+    Ids are the rows of a table of vectors; id 0 is padding.
+    """
+
+    def __len__(self) -> int:
+        """Return the number of ids, padding included."""
+        ...
+
+    def encode(self, text: str, max_length: int | None = None) -> list[int]:
+        """Return the ids of a sentence, each at least 1, at most `max_length` of them.
+
+        Raises:
+            ValueError: the sentence has no word.
+        """
+        ...
+
+    def unread(self, text: str, max_length: int | None) -> list[str]:
+        """Return what `encode` leaves out at the end of a sentence."""
+        ...
+
+    def unknown(self, text: str) -> list[str]:
+        """Return the words of a sentence that the table does not list, in reading order."""
+        ...
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table to a file."""
+        ...

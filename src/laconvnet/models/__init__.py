@@ -1,7 +1,7 @@
 """The network, its presets, its checkpoints, and the authors' checkpoints."""
 
-from laconvnet.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, shipped_checkpoints
-from laconvnet.models.config import ModelConfig, Preprocess
+from laconvnet.models.checkpoint import Checkpoint, find_checkpoint, shipped_checkpoints
+from laconvnet.models.config import ModelConfig
 from laconvnet.models.inference import compile_look, named_device, named_dtype, prepare_for_inference
 from laconvnet.models.network import LaConvNet, Reading, build_model
 from laconvnet.models.official import load_official
@@ -9,19 +9,17 @@ from laconvnet.models.presets import PRESETS, resolve_config
 
 __all__ = [
     "PRESETS",
+    "Checkpoint",
     "LaConvNet",
     "ModelConfig",
-    "Preprocess",
     "Reading",
     "build_model",
     "compile_look",
     "find_checkpoint",
-    "load_checkpoint",
     "load_official",
     "named_device",
     "named_dtype",
     "prepare_for_inference",
     "resolve_config",
-    "save_checkpoint",
     "shipped_checkpoints",
 ]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from laconvnet.layers import LaConv, LaConvBlock, LanguageConv, Memory, Sentence
 from laconvnet.layers.checkpointing import checkpointed
-from laconvnet.models.config import BackboneConfig
+from laconvnet.models.config import BackboneConfig, SentenceConfig
 
 
 def space_to_depth(x: Tensor) -> Tensor:
@@ -81,7 +81,8 @@ def _downsample(config: BackboneConfig, stage: int) -> nn.Sequential:
 
 def _conv(config: BackboneConfig, stage: int, kernel_size: int, text_dim: int) -> LaConv | LanguageConv:
     dim, groups = config.dims[stage], config.groups[stage]
-    if config.conditioning == "sentence":
+    block = config.block
+    if isinstance(block, SentenceConfig):
         return LanguageConv(
             dim,
             text_dim,
@@ -95,12 +96,12 @@ def _conv(config: BackboneConfig, stage: int, kernel_size: int, text_dim: int) -
         text_dim,
         kernel_size=kernel_size,
         groups=groups,
-        condition_dim=config.condition_dim(stage),
-        packing=config.packing[stage],
-        num_heads=config.num_heads,
-        attention_dropout=config.attention_dropout,
+        condition_dim=block.condition_dim(stage, dim),
+        packing=block.packed(stage),
+        num_heads=block.num_heads,
+        attention_dropout=block.attention_dropout,
         kernel_dropout=config.kernel_dropout,
-        position=config.position,
+        position=block.position,
         group_layout=config.group_layout,
     )
 
@@ -134,16 +135,20 @@ class Stage(nn.Module):
         return x
 
 
-class Backbone(nn.Module):
+class LaConvNetBackbone(nn.Module):
     """Five stages at strides 2, 4, 8, 16, 32, language in every block.
 
     Args:
         config: its configuration.
         text_dim: width of a word feature.
+
+    Attributes:
+        strides: input pixels per cell of the map of each stage.
     """
 
     def __init__(self, config: BackboneConfig, text_dim: int):
         super().__init__()
+        self.strides = config.strides
         self.stem = _stem(config)
         self.stages = nn.ModuleList(Stage(config, stage, text_dim) for stage in range(5))
 
@@ -151,20 +156,21 @@ class Backbone(nn.Module):
         """What each block of each stage keeps of the sentences."""
         return tuple(stage.read(sentence) for stage in self.stages)  # type: ignore[operator]
 
-    def forward(self, images: Tensor, memories: tuple[tuple[Memory, ...], ...]) -> list[Tensor]:
+    def forward(self, images: Tensor, memories: tuple[tuple[Memory, ...], ...]) -> dict[int, Tensor]:
         """Look at pictures under sentences that were read.
 
         Args:
-            images: (N, 3, H, W), H and W multiples of 32, values in [0, 1].
+            images: (N, 3, H, W), H and W multiples of the last stride, values in [0, 1].
             memories: by `read`, of as many sentences, or of one for all pictures.
 
         Returns:
-            Five maps, (N, dims[i], H / 2**(i+1), W / 2**(i+1)).
+            The map of every stage by its stride s, (N, channels, H / s, W / s).
         """
-        features = [self.stem(images)]
-        for stage, read in zip(self.stages, memories, strict=True):
-            features.append(stage(features[-1], read))
-        return features[1:]
+        x = self.stem(images)
+        maps = {}
+        for stride, stage, memory in zip(self.strides, self.stages, memories, strict=True):
+            maps[stride] = x = stage(x, memory)
+        return maps
 
 
 def upsample2(x: Tensor) -> Tensor:

@@ -1,198 +1,169 @@
-"""The checkpoint folder: weights, configuration, vocabulary, preprocessing and model card, each in its own file.
+"""One trained model as one object and one folder: network, processor, tasks and card.
 
 Nothing is unpickled and nothing is fetched: a path is a path.
 """
 
-import json
+from __future__ import annotations
+
 import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final
 
 import torch
-from huggingface_hub import save_torch_state_dict
-from pydantic import BaseModel, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
-from laconvnet.language import Vocabulary
-from laconvnet.models.config import ModelConfig, Preprocess
-from laconvnet.models.network import LaConvNet
+from laconvnet.files import replace_folder, write_json
+from laconvnet.models.config import ModelConfig
+from laconvnet.models.network import LaConvNet, skeleton
+from laconvnet.models.storage import as_computed, as_stored
+from laconvnet.processing import Processor
+from laconvnet.processing.processor import PREPROCESS, VOCABULARY
+from laconvnet.settings import check, read_json
 
-Checked = TypeVar("Checked", bound=BaseModel)
-
-CONFIG, WEIGHTS, VOCABULARY, PREPROCESS, CARD = (
-    "config.json",
-    "model.safetensors",
-    "vocabulary.json",
-    "preprocess.json",
-    "README.md",
-)
-
-_SCALE, _SHORTEST_ROW = ".row_scale", 8
+CONFIG: Final = "config.json"
+TASKS: Final = "tasks.json"
+WEIGHTS: Final = "model.safetensors"
+CARD: Final = "README.md"
 
 
-def save_checkpoint(
-    folder: str | os.PathLike[str],
-    model: nn.Module,
-    *,
-    vocabulary: Vocabulary,
-    preprocess: Preprocess,
-    card: str,
-    dtype: torch.dtype | None = None,
-    max_shard_size: str = "5GB",
-) -> None:
-    """Write a checkpoint folder, complete or not at all.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model with everything that it takes to use it.
 
-    Args:
-        folder: replaced if it exists; its previous content survives any failure.
-        model: a `LaConvNet`.
-        vocabulary: the words its ids stand for.
-        preprocess: how pictures and sentences reach it.
-        card: text of the model card, Markdown.
-        dtype: number format of the weights in the file; float16 and bfloat16 halve it, int8 makes it a quarter
-            (see `as_stored`), None keeps the network's.
-        max_shard_size: weights above it are split into several files with an index.
-
-    Raises:
-        OSError: writing failed, for example on a full disk; the previous folder is as it was.
-        ValueError: the vocabulary has another size than the network's table, or a weight is too large for `dtype`.
+    Attributes:
+        network: the network, in evaluation mode on the CPU in float32 where it was loaded.
+        processor: how pictures and sentences reach it, its vocabulary included.
+        tasks: what it learned, by name, each with its settings as plain values: `tasks.build_tasks` makes the objects.
+        card: the model card, Markdown.
     """
-    if not isinstance(model, LaConvNet):
-        raise TypeError(f"a checkpoint holds a LaConvNet, got {type(model).__name__}")
-    if len(vocabulary) != model.config.vocabulary_size:
-        raise ValueError(
-            f"the vocabulary has {len(vocabulary)} ids and the network {model.config.vocabulary_size} word vectors"
-        )
-    if model.state_dict().keys() != _skeleton(model.config).state_dict().keys():
-        raise ValueError("this network was made ready for predicting; save the one it was made from")
-    weights = as_stored(model.state_dict(), dtype)
-    target = Path(folder)
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-        try:
-            save_torch_state_dict(weights, partial, max_shard_size=max_shard_size)
-        except SafetensorError as error:  # what its writer makes of a full disk
-            raise OSError(f"{target} could not be written (is the disk full?): {error}") from error
-        for path in partial.glob("*.safetensors"):  # their writer shuts out all but the owner
-            path.chmod(partial.stat().st_mode & 0o666)
-        vocabulary.save(partial / VOCABULARY)
-        (partial / CONFIG).write_text(model.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        (partial / PREPROCESS).write_text(preprocess.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        (partial / CARD).write_text(card, encoding="utf-8")
-        replace_folder(partial, target)
-    finally:
+
+    network: LaConvNet
+    processor: Processor
+    tasks: Mapping[str, Mapping[str, Any]]
+    card: str = field(default="", repr=False)
+
+    def save(
+        self, folder: str | os.PathLike[str], *, dtype: torch.dtype | None = None, max_shard_size: str = "5GB"
+    ) -> None:
+        """Write a checkpoint folder, complete or not at all.
+
+        Args:
+            folder: replaced if it exists; its previous content survives any failure.
+            dtype: number format of the weights in the file; float16 and bfloat16 halve it, int8 makes it a quarter
+                (see `storage.as_stored`), None keeps the network's.
+            max_shard_size: weights above it are split into several files with an index.
+
+        Raises:
+            OSError: writing failed, for example on a full disk; the previous folder is as it was.
+            ValueError: the vocabulary has another size than the network's table, a weight is too large for `dtype`,
+                or the network was made ready for predicting.
+        """
+        if not isinstance(self.network, LaConvNet):
+            raise TypeError(f"a checkpoint holds a LaConvNet, got {type(self.network).__name__}")
+        _check_vocabulary(self.processor, self.network.config, "the vocabulary", "the network")
+        if self.network.state_dict().keys() != skeleton(self.network.config).state_dict().keys():
+            raise ValueError("this network was made ready for predicting; save the one it was made from")
+        weights = as_stored(self.network.state_dict(), dtype)
+        target = Path(folder)
+        partial = target.with_name(target.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
+        try:
+            partial.mkdir(parents=True)
+            _write_weights(weights, partial, target, max_shard_size)
+            self.processor.save(partial)
+            write_json(partial / CONFIG, self.network.config.model_dump(mode="json"))
+            write_json(partial / TASKS, {name: dict(options) for name, options in self.tasks.items()})
+            (partial / CARD).write_text(self.card, encoding="utf-8")
+            replace_folder(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Checkpoint:
+        """Read a checkpoint folder. Never touches the network.
+
+        Args:
+            folder: as `save` wrote it, or the name of a shipped one, see `find_checkpoint`.
+
+        Raises:
+            FileNotFoundError: the folder or one of its files is missing.
+            ValueError: a file is broken or of an older form, a weight is not finite, or the weights do not fit the
+                configuration; the message names which.
+        """
+        root = find_checkpoint(folder)
+        config = _read_config(root)
+        tasks = _read_tasks(root)
+        network = skeleton(config)
+        network.load_state_dict(_fitting_weights(root, network), assign=True)
+        processor = Processor.load(root)
+        _check_vocabulary(processor, config, str(root / VOCABULARY), CONFIG)
+        card = root / CARD
+        return cls(network.eval(), processor, tasks, card.read_text(encoding="utf-8") if card.is_file() else "")
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What the outputs of the answer head stand for; empty without one."""
+        lists = (options["answers"] for options in self.tasks.values() if "answers" in options)
+        return tuple(next(lists, ()))
 
 
-def as_stored(weights: dict[str, torch.Tensor], dtype: torch.dtype | None) -> dict[str, torch.Tensor]:
-    """Weights in the number format of a file; counters stay whole numbers.
-
-    Args:
-        weights: by name, as of a state dict.
-        dtype: of floating point, None for no change; or int8, where every row of at least 8 numbers becomes whole
-            numbers from -127 to 127 and a scale in float32, under the name of the weight with `.row_scale`, and all
-            other weights become float16.
-
-    Returns:
-        What `as_computed` makes float32 again.
-
-    Raises:
-        ValueError: a weight is too large for `dtype`, or not finite, which int8 cannot hold.
-    """
-    if dtype is None:
-        return weights
-    if dtype == torch.int8 and (lost := [name for name, w in weights.items() if not w.isfinite().all()]):
-        raise ValueError(f"{len(lost)} weights are not finite, which {dtype} cannot hold, such as {lost[0]}")
-    stored: dict[str, torch.Tensor] = {}
-    for name, w in weights.items():
-        if not w.is_floating_point():
-            stored[name] = w
-        elif dtype != torch.int8:
-            stored[name] = w.to(dtype)
-        elif w.ndim > 1 and w[0].numel() >= _SHORTEST_ROW:
-            rows = w.float().flatten(1)
-            scale = (rows.abs().amax(1, keepdim=True) / 127).clamp_min(torch.finfo(torch.float32).tiny)
-            stored[name] = (rows / scale).round().to(torch.int8).view_as(w)
-            stored[name + _SCALE] = scale.flatten()
-        else:
-            stored[name] = w.half()
-    if broken := [n for n, w in weights.items() if (stored[n].isinf() & w.isfinite()).any()]:
-        raise ValueError(f"{len(broken)} weights hold numbers too large for {dtype}, such as {broken[0]}")
-    return stored
+def _check_vocabulary(processor: Processor, config: ModelConfig, where: str, against: str) -> None:
+    if len(processor.tokenizer) != config.vocabulary_size:
+        raise ValueError(
+            f"{where} has {len(processor.tokenizer)} ids, {against} has vocabulary_size {config.vocabulary_size}"
+        )
 
 
-def as_computed(stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights in float32, counters as they are: the inverse of `as_stored`, up to its rounding.
+def _write_weights(weights: dict[str, torch.Tensor], partial: Path, target: Path, max_shard_size: str) -> None:
+    from huggingface_hub import save_torch_state_dict  # both take longer to import than to write
+    from safetensors import SafetensorError
 
-    Raises:
-        ValueError: numbers in 8 bits and the scales of their rows do not belong together.
-    """
-    weights = {}
-    for name, w in stored.items():
-        scale = stored.get(name + _SCALE)
-        if w.dtype == torch.int8 and scale is not None and scale.shape == w.shape[:1]:
-            weights[name] = (w.flatten(1) * scale[:, None]).view_as(w)
-        elif w.dtype == torch.int8 or scale is not None:
-            found = "no scales" if scale is None else f"scales of shape {tuple(scale.shape)}"
-            raise ValueError(f"{name} is {w.dtype} of shape {tuple(w.shape)} and has {found} of its rows")
-        elif not (name.endswith(_SCALE) and name.removesuffix(_SCALE) in stored):
-            weights[name] = w.float() if w.is_floating_point() else w
-    return weights
-
-
-def _skeleton(config: ModelConfig) -> LaConvNet:
-    """A network without memory for its weights."""
-    with torch.device("meta"):
-        return LaConvNet(config)
-
-
-def replace_folder(partial: Path, target: Path) -> None:
-    """Put a finished folder in the place of another; if that fails, the old one is back.
-
-    Args:
-        partial: the finished folder, on the same file system.
-        target: its place, free or taken by the previous folder.
-    """
-    previous = target.with_name(target.name + ".previous")
-    shutil.rmtree(previous, ignore_errors=True)
-    if target.exists():
-        os.replace(target, previous)
     try:
-        os.replace(partial, target)
-    except OSError:
-        if previous.exists():
-            os.replace(previous, target)
-        raise
-    shutil.rmtree(previous, ignore_errors=True)
+        save_torch_state_dict(weights, partial, max_shard_size=max_shard_size)
+    except SafetensorError as error:  # what its writer makes of a full disk
+        raise OSError(f"{target} could not be written (is the disk full?): {error}") from error
+    for path in partial.glob("*.safetensors"):  # their writer shuts out all but the owner
+        path.chmod(partial.stat().st_mode & 0o666)
 
 
-def _read_json(path: Path) -> Any:
+def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except FileNotFoundError:
-        needed = ", ".join((CONFIG, WEIGHTS, VOCABULARY, PREPROCESS))
+        needed = ", ".join((CONFIG, TASKS, WEIGHTS, VOCABULARY, PREPROCESS))
         raise FileNotFoundError(f"{path} is missing: a checkpoint folder holds {needed}") from None
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from None
 
 
-def _read_model(path: Path, kind: type[Checked]) -> Checked:
-    try:
-        return kind.model_validate(_read_json(path))
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
-        raise ValueError(f"{path}: {problems}") from None
+def _read_config(root: Path) -> ModelConfig:
+    path = root / CONFIG
+    values = _read(path)
+    if isinstance(values, dict) and "tasks" in values:
+        raise ValueError(
+            f"{path} is of an older form, in which the network named its tasks; now it names its heads, and {TASKS} "
+            "the tasks. Train again, or use the version of laconvnet that wrote it"
+        )
+    return check(ModelConfig, values, str(path))
+
+
+def _read_tasks(root: Path) -> dict[str, dict[str, Any]]:
+    path = root / TASKS
+    tasks = _read(path)
+    if not isinstance(tasks, dict) or not tasks or not all(isinstance(options, dict) for options in tasks.values()):
+        raise ValueError(f"{path} must map the name of at least one task to its settings, got {str(tasks)[:80]}")
+    return tasks
 
 
 def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     index = folder / (WEIGHTS + ".index.json")
     if index.exists():
-        weight_map = _read_json(index).get("weight_map")
+        weight_map = _read(index).get("weight_map")
         if not isinstance(weight_map, dict):
             raise ValueError(f"{index} names no files: expected an entry 'weight_map'")
         names = sorted(set(weight_map.values()))
@@ -210,20 +181,37 @@ def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
     return weights
 
 
+def _fitting_weights(root: Path, network: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of a folder in float32, every weight of the network and no other."""
+    stored = _read_weights(root)
+    try:
+        weights = as_computed(stored)
+    except ValueError as error:
+        raise ValueError(f"{root / WEIGHTS}: {error}") from None
+    expected = network.state_dict()
+    missing = sorted(expected.keys() - weights.keys())
+    unknown = sorted(weights.keys() - expected.keys())
+    wrong = sorted(n for n in expected.keys() & weights.keys() if expected[n].shape != weights[n].shape)
+    if missing or unknown or wrong:
+        raise ValueError(
+            f"{root / WEIGHTS} does not fit {CONFIG}: "
+            f"{len(missing)} weights missing {missing[:3]}, {len(unknown)} unknown {unknown[:3]}, "
+            f"{len(wrong)} of another shape {wrong[:3]}"
+        )
+    return weights
+
+
 def shipped_checkpoints() -> dict[str, Path]:
-    """The checkpoint folders that are installed with the package, by their names."""
+    """Return the checkpoint folders that are installed with the package, by their names."""
     home = Path(str(resources.files("laconvnet") / "weights"))
     return {path.parent.name: path.parent for path in sorted(home.glob(f"*/{CONFIG}"))}
 
 
 def find_checkpoint(name: str | os.PathLike[str]) -> Path:
-    """The folder that a path, or the name of a shipped checkpoint, stands for.
+    """Return the folder that a path, or the name of a shipped checkpoint, stands for.
 
     Args:
         name: a folder, or a key of `shipped_checkpoints`; a folder of that name that holds a checkpoint goes first.
-
-    Returns:
-        The folder.
 
     Raises:
         FileNotFoundError: it is neither.
@@ -237,43 +225,3 @@ def find_checkpoint(name: str | os.PathLike[str]) -> Path:
             f"ones: {', '.join(shipped) or 'none'}"
         )
     return root
-
-
-def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[LaConvNet, Vocabulary, Preprocess]:
-    """Read a checkpoint folder. Never touches the network.
-
-    Args:
-        folder: as `save_checkpoint` wrote it, or the name of a shipped one.
-
-    Returns:
-        The network in evaluation mode on the CPU in float32, its vocabulary, and its preprocessing.
-
-    Raises:
-        FileNotFoundError: the folder or one of its files is missing.
-        ValueError: a file is broken, or the weights do not fit the configuration; the message names which.
-    """
-    root = find_checkpoint(folder)
-    config = _read_model(root / CONFIG, ModelConfig)
-    model = _skeleton(config)
-    stored = _read_weights(root)
-    try:
-        weights = as_computed(stored)
-    except ValueError as error:
-        raise ValueError(f"{root / WEIGHTS}: {error}") from None
-    expected = model.state_dict()
-    missing = sorted(expected.keys() - weights.keys())
-    unknown = sorted(weights.keys() - expected.keys())
-    wrong = sorted(n for n in expected.keys() & weights.keys() if expected[n].shape != weights[n].shape)
-    if missing or unknown or wrong:
-        raise ValueError(
-            f"{root / WEIGHTS} does not fit {CONFIG} (tasks {', '.join(config.tasks)}): "
-            f"{len(missing)} weights missing {missing[:3]}, {len(unknown)} unknown {unknown[:3]}, "
-            f"{len(wrong)} of another shape {wrong[:3]}"
-        )
-    model.load_state_dict(weights, assign=True)
-    vocabulary = Vocabulary.load(root / VOCABULARY)
-    if len(vocabulary) != config.vocabulary_size:
-        raise ValueError(
-            f"{root / VOCABULARY} has {len(vocabulary)} ids, {CONFIG} says vocabulary_size {config.vocabulary_size}"
-        )
-    return model.eval(), vocabulary, _read_model(root / PREPROCESS, Preprocess)

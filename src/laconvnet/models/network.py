@@ -1,22 +1,21 @@
 """LaConvNet: text encoder, language-guided backbone, neck, heads."""
 
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from laconvnet.language.encoder import TextEncoder
 from laconvnet.layers import LaConvBlock, Memory, Sentence
-from laconvnet.models.backbone import Backbone, ConvNormAct
+from laconvnet.models.backbone import ConvNormAct, LaConvNetBackbone
 from laconvnet.models.config import ModelConfig
 from laconvnet.models.heads import BoxHead, MaskHead, PooledHead
 from laconvnet.models.neck import PathAggregation, TopDown
 from laconvnet.models.presets import resolve_config
-
-_STAGES = {8: 2, 16: 3, 32: 4}
-"""Of the strides of the pyramid, the stages."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Reading:
 
 
 class LaConvNet(nn.Module):
-    """One network for every language-guided task; which heads it has is in its configuration.
+    """One network for every language-guided task; its configuration says which heads it has.
 
     Args:
         config: shape and arithmetic.
@@ -53,28 +52,30 @@ class LaConvNet(nn.Module):
             hidden_dim=language.hidden_dim,
             dropout=language.dropout,
         )
-        self.backbone = Backbone(backbone, language.dim)
-        pyramid = backbone.dims[2:]
+        self.backbone = LaConvNetBackbone(backbone, language.dim)
+        self.pyramid_strides = backbone.strides[-3:]
+        pyramid = [backbone.channels[stride] for stride in self.pyramid_strides]
         if config.has_neck:
             self.neck = PathAggregation(pyramid, config.neck.depth)
         self.heads = nn.ModuleDict()
         if "rec" in config.heads:
-            self.heads["rec"] = BoxHead(pyramid[2], config.head.box_dim or pyramid[2] // 2)
+            self.heads["rec"] = BoxHead(pyramid[-1], config.head.box_dim or pyramid[-1] // 2)
         if "res" in config.heads:
             if config.neck.mask_path:
                 self.mask_path = TopDown(pyramid, config.neck.depth)
             width = config.head.mask_dim or pyramid[0]
             self.heads["res"] = MaskHead(pyramid[0], width, config.head.mask_dilations)
-        for name, logits in (("no_target", 1), ("answer", len(config.answers))):
-            if name in config.heads:
-                self.heads[name] = self._pooled_head(logits)
+        for name in config.pooled_heads:
+            self.heads[name] = self._pooled_head(config.num_answers if name == "answer" else 1)
         self._freeze_what_no_output_reads()
 
     def _pooled_head(self, out_dim: int) -> PooledHead:
         config = self.config
-        dim = config.head.answer_dim or 2 * config.backbone.dims[4]
+        channels = config.backbone.channels
+        dim = config.head.answer_dim or 2 * channels[config.stride]
+        finer = sum(channels[stride] for stride in self._hypercolumn_strides())
         return PooledHead(
-            sum(config.backbone.dims[stage] for stage in self._stages_answering()),
+            channels[config.head.answer_stride] + finer,
             config.language.dim,
             dim=dim,
             hidden_dim=config.head.answer_hidden_dim or 2 * dim,
@@ -82,36 +83,38 @@ class LaConvNet(nn.Module):
             dropout=config.language.dropout,
         )
 
-    def _stages_answering(self) -> list[int]:
-        """The stages whose channels an answer is pooled from: that of the stride, then those on the way to it."""
-        last = _STAGES[self.config.head.answer_stride]
-        before = range(last if last == 4 else last + 1)
-        return [last, *before] if self.config.head.answer_hypercolumn else [last]
+    def _hypercolumn_strides(self) -> list[int]:
+        """The strides of the backbone whose maps the pooled heads see beside that of `answer_stride`.
 
-    @property
-    def _pools_sentences(self) -> bool:
-        return self.config.backbone.conditioning == "sentence"
+        The map of the coarsest stride is the backbone's own; of a finer one, the pyramid's is seen in any case.
+        """
+        head = self.config.head
+        if not head.answer_hypercolumn:
+            return []
+        last, strides = head.answer_stride, self.config.backbone.strides
+        return [stride for stride in strides if stride < last or (stride == last < self.config.stride)]
 
     def _freeze_what_no_output_reads(self) -> None:
         """So that every parameter that asks for a gradient gets one, in every process."""
-        if not self._pools_sentences:
+        if not self.config.backbone.reads_pooled_sentence:
             self.text.pooling.requires_grad_(False)
         if self.config.has_neck:
+            _, middle, last = self.pyramid_strides
             coarsest = max(self._strides_read())
-            unread = [self.neck.down16, self.neck.mix32] if coarsest < 32 else []
-            unread += [self.neck.down8, self.neck.mix16] if coarsest < 16 else []
+            unread = [self.neck.down16, self.neck.mix32] if coarsest < last else []
+            unread += [self.neck.down8, self.neck.mix16] if coarsest < middle else []
             for module in unread:
                 module.requires_grad_(False)
 
     def _strides_read(self) -> set[int]:
         """Strides of the pyramid's maps that something reads."""
-        heads, strides = self.config.heads, set()
-        if "rec" in heads or ("res" in heads and self.config.neck.mask_path):
-            strides.add(32)
-        if "res" in heads:
-            strides.add(8)
-        if {"no_target", "answer"} & {*heads} and self.config.head.answer_stride < 32:
-            strides.add(self.config.head.answer_stride)
+        config, strides = self.config, set()
+        if "rec" in config.heads or ("res" in config.heads and config.neck.mask_path):
+            strides.add(config.stride)
+        if "res" in config.heads:
+            strides.add(self.pyramid_strides[0])
+        if config.pooled_heads and config.head.answer_stride < config.stride:
+            strides.add(config.head.answer_stride)
         return strides
 
     @property
@@ -127,7 +130,7 @@ class LaConvNet(nn.Module):
 
     def read(self, tokens: Tensor) -> Reading:
         """Take in sentences: token ids (N, L) int64, 0 = padding after the words."""
-        words, mask, pooled = self.text(tokens, pool=self._pools_sentences)
+        words, mask, pooled = self.text(tokens, pool=self.config.backbone.reads_pooled_sentence)
         sentence = Sentence(words, mask, pooled)
         return Reading(sentence, self.backbone.read(sentence))
 
@@ -135,7 +138,7 @@ class LaConvNet(nn.Module):
         """Look at pictures under sentences.
 
         Args:
-            images: (N, 3, H, W) float in [0, 1], H and W multiples of 32.
+            images: (N, 3, H, W) float in [0, 1], H and W multiples of the coarsest stride, 32.
             tokens: (N, L) int64, 0 = padding after the words.
 
         Returns:
@@ -151,56 +154,70 @@ class LaConvNet(nn.Module):
 
     def look(self, images: Tensor, reading: Reading) -> dict[str, Tensor]:
         """`forward` with sentences that were read before: as many as pictures, or one for all of them."""
-        if images.shape[2] % 32 or images.shape[3] % 32:
-            raise ValueError(f"images are {tuple(images.shape)}; height and width must be multiples of 32")
+        step = self.config.stride
+        if images.shape[2] % step or images.shape[3] % step:
+            raise ValueError(f"images are {tuple(images.shape)}; height and width must be multiples of {step}")
         if (sentences := reading.sentence.mask.shape[0]) not in (1, images.shape[0]):
             raise ValueError(f"{sentences} sentences for {images.shape[0]} pictures; give one each, or one for all")
-        features = self.backbone(images.to(self.dtype), reading.memories)
-        outputs = {}
+        maps = self.backbone(images.to(self.dtype), reading.memories)
+        outputs: dict[str, Tensor] = {}
+        seen = maps
         if self.config.has_neck:
-            pyramid = self.neck(*features[2:])
+            pyramid = self.neck(*(maps[stride] for stride in self.pyramid_strides))
             if "rec" in self.heads:
-                outputs["rec"] = self.heads["rec"](pyramid[2])
+                outputs["rec"] = self.heads["rec"](pyramid[-1])
             if "res" in self.heads:
                 fine = self.mask_path(*pyramid)[0] if self.config.neck.mask_path else pyramid[0]
                 outputs["res"] = self.heads["res"](fine)
-        stride = self.config.head.answer_stride
-        last, *before = self._stages_answering()
-        seen = features[4] if stride == 32 else pyramid[last - 2]
-        if before:
-            seen = torch.cat([seen, *(F.avg_pool2d(features[stage], 2 ** (last - stage)) for stage in before)], 1)
-        whole = seen, reading.sentence.words, reading.sentence.mask
-        if "no_target" in self.heads:
-            logit, outputs["no_target_attention"] = self.heads["no_target"](*whole)
-            outputs["no_target"] = logit.squeeze(1)
-        if "answer" in self.heads:
-            outputs["answer"], outputs["answer_attention"] = self.heads["answer"](*whole)
+            seen = {**maps, **dict(zip(self.pyramid_strides[:-1], pyramid, strict=False))}
+        if self.config.pooled_heads:
+            outputs |= self._judge(maps, seen, reading.sentence)
+        return outputs
+
+    def _judge(self, maps: dict[int, Tensor], seen: dict[int, Tensor], sentence: Sentence) -> dict[str, Tensor]:
+        """What the pooled heads say of the map that they look at, with the backbone's finer ones averaged to it."""
+        last = self.config.head.answer_stride
+        finer = [F.avg_pool2d(maps[stride], last // stride) for stride in self._hypercolumn_strides()]
+        x = torch.cat([seen[last], *finer], 1) if finer else seen[last]
+        outputs = {}
+        for name in self.config.pooled_heads:
+            logits, outputs[f"{name}_attention"] = self.heads[name](x, sentence.words, sentence.mask)
+            outputs[name] = logits.squeeze(1) if name == "no_target" else logits
         return outputs
 
 
-class SizedVocabulary(Protocol):
-    """What `build_model` needs of a vocabulary: how many ids it has."""
-
-    def __len__(self) -> int:
-        """Number of ids, padding included."""
-        ...
-
-
 def build_model(
-    preset: str, tasks: tuple[str, ...] = ("rec",), *, vocabulary: SizedVocabulary, **overrides: Any
+    preset: str, heads: Sequence[str] = ("rec",), *, vocabulary: Sized, num_answers: int = 0, **overrides: Any
 ) -> LaConvNet:
     """Build a network with fresh weights.
 
     Args:
         preset: "n", "t", "s", "b", "s_paper" or "b_paper".
-        tasks: what it does: "rec" (box), "res" (mask), "gres" (mask of any targets), "vqa" (answer).
+        heads: what it says: "rec" (box), "res" (mask), "no_target" (whether nothing is meant), "answer".
         vocabulary: its length is the number of word vectors.
-        **overrides: sections of `ModelConfig` with the fields to change, and for "vqa" `answers`, what it can answer.
+        num_answers: outputs of the answer head.
+        **overrides: sections of `ModelConfig` with the fields to change.
 
     Returns:
         The network, in training mode.
 
     Raises:
-        ValueError: an unknown preset, field or value.
+        ValueError: an unknown preset, head, field or value.
     """
-    return LaConvNet(resolve_config(preset, tasks=tasks, vocabulary_size=len(vocabulary), **overrides))
+    config = resolve_config(preset, heads=heads, vocabulary_size=len(vocabulary), num_answers=num_answers, **overrides)
+    return LaConvNet(config)
+
+
+class _NoDrawing(TorchFunctionMode):
+    """While it lasts, fresh weights are not drawn: on the meta device that imports a compiler, and draws nothing."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.__name__ in ("normal_", "uniform_", "kaiming_uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def skeleton(config: ModelConfig) -> LaConvNet:
+    """Return a network without memory for its weights, to count it or to load weights into."""
+    with torch.device("meta"), _NoDrawing():
+        return LaConvNet(config)

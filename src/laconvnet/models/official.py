@@ -14,11 +14,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from laconvnet.models.checkpoint import save_checkpoint
-from laconvnet.models.config import Preprocess
-from laconvnet.models.network import LaConvNet
+from laconvnet.models.checkpoint import Checkpoint
+from laconvnet.models.network import LaConvNet, skeleton
 from laconvnet.models.official_vocabulary import official_vocabulary
 from laconvnet.models.presets import resolve_config
+from laconvnet.processing import Preprocess, Processor
 
 Variant = Literal["s", "b"]
 OfficialTask = Literal["rec", "res"]
@@ -192,7 +192,7 @@ def convert_official_keys(model: LaConvNet, state_dict: Mapping[str, Any]) -> di
     if problems:
         config = model.config
         raise ValueError(
-            f"this is no checkpoint of the authors' variant {config.preset!r} for {config.tasks[0]!r}: "
+            f"this is no checkpoint of the authors' variant {config.preset!r} for {config.heads[0]!r}: "
             + "; ".join(problems)
         )
     return converted
@@ -218,9 +218,7 @@ def load_official(state_dict: Mapping[str, Any], *, variant: Variant = "s", task
     embedding = _strip(state_dict).get("lang_encoder.embedding.weight")
     if embedding is None or embedding.dim() != 2:
         raise ValueError("not a checkpoint of the authors: lang_encoder.embedding.weight is missing")
-    config = resolve_config(variant, tasks=(task,), vocabulary_size=embedding.shape[0])
-    with torch.device("meta"):
-        model = LaConvNet(config)
+    model = skeleton(resolve_config(variant, heads=(task,), vocabulary_size=embedding.shape[0]))
     model.load_state_dict(convert_official_keys(model, state_dict), assign=True)
     return model.eval()
 
@@ -233,7 +231,7 @@ def import_official(
     variant: Variant = "s",
     task: OfficialTask = "rec",
 ) -> None:
-    """Turn a checkpoint of the authors into a checkpoint folder that `load_checkpoint` reads.
+    """Turn a checkpoint of the authors into a checkpoint folder that `Checkpoint.load` reads.
 
     Args:
         checkpoint: their .pth file; only tensors and plain containers are read from it.
@@ -259,4 +257,4 @@ def import_official(
         )
     preprocess = Preprocess(size=416, resize="letterbox", max_length=15)
     card = _CARD.format(variant=variant.upper(), task=task, name=Path(checkpoint).name)
-    save_checkpoint(out, model, vocabulary=vocabulary, preprocess=preprocess, card=card)
+    Checkpoint(model, Processor(preprocess, vocabulary), {task: {}}, card).save(out)

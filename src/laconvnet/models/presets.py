@@ -5,12 +5,11 @@ and ablation tables: 3x3 kernels in the first stage, an LSTM, four bottlenecks p
 `t` and `n` are designs of this project for CPUs: a quarter and a tenth of the channels' cost, no block at stride 2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
-from laconvnet.models.config import ModelConfig
+from laconvnet.models.config import HEADS, ModelConfig, ModelSections
+from laconvnet.settings import check, merge
 
 _PAPER: dict[str, Any] = {
     "language": {"rnn": "lstm"},
@@ -36,8 +35,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "dims": [8, 16, 32, 64, 128],
             "kernels": [[], [5], [5], [5], [7]],
             "groups": [2, 2, 4, 4, 8],
-            "num_heads": 4,
             "mlp_ratio": 3.0,
+            "block": {"kind": "laconv", "num_heads": 4},
         },
         "language": {"embed_dim": 100, "dim": 96, "hidden_dim": 192, "num_heads": 4},
         "neck": {"depth": 1},
@@ -45,38 +44,44 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def resolve_config(preset: str, *, tasks: tuple[str, ...], vocabulary_size: int, **overrides: Any) -> ModelConfig:
-    """The configuration of a preset with some settings changed.
+def resolve_config(
+    preset: str, *, heads: Sequence[str], vocabulary_size: int, num_answers: int = 0, **overrides: Any
+) -> ModelConfig:
+    """Return the configuration of a preset with some settings changed.
 
     Args:
         preset: a key of `PRESETS`.
-        tasks: the heads to build.
+        heads: the heads to build, in any order.
         vocabulary_size: rows of the word-vector table.
+        num_answers: outputs of the answer head.
         **overrides: sections of `ModelConfig` with the fields to change, such as
             ``backbone={"group_layout": "contiguous"}``.
 
-    Returns:
-        The checked configuration.
+    Raises:
+        ValueError: an unknown preset, head, field or value; the message names it and what is allowed.
+    """
+    if unknown := [head for head in heads if head not in HEADS]:
+        raise ValueError(f"unknown heads {unknown}; allowed: {', '.join(HEADS)}")
+    sections = check(ModelSections, sections_of(preset, overrides), f"preset {preset!r}", "model")
+    return ModelConfig(
+        preset=preset,
+        heads=tuple(heads),  # type: ignore[arg-type]
+        num_answers=num_answers,
+        vocabulary_size=vocabulary_size,
+        **dict(sections),
+    )
+
+
+def sections_of(preset: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sections of a preset with some settings changed, as plain values that are still to be checked.
 
     Raises:
-        ValueError: an unknown preset, field or value; the message names it and what is allowed.
+        ValueError: an unknown preset.
     """
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; allowed: {', '.join(PRESETS)}")
-    values = _merge(PRESETS[preset], overrides)
-    try:
-        return ModelConfig(preset=preset, tasks=tasks, vocabulary_size=vocabulary_size, **values)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'model'}: {problem['msg']} (got {problem['input']!r:.80})"
-            for problem in error.errors()
-        )
-        raise ValueError(f"model settings over preset {preset!r}: {problems}") from None
+    changes = dict(overrides)
+    backbone = changes.get("backbone")
+    if isinstance(backbone, Mapping) and isinstance(backbone.get("block"), str):  # a kind alone, without its settings
+        changes["backbone"] = {**backbone, "block": {"kind": backbone["block"]}}
+    return merge(PRESETS[preset], changes)

@@ -10,8 +10,8 @@ import torch
 from rich.console import Console
 
 import laconvnet
-from laconvnet.data.images import picture_format, save_picture
 from laconvnet.models import load_checkpoint
+from laconvnet.processing.pictures import picture_format, save_picture
 from laconvnet.report.failures import failure_sheet
 from laconvnet.report.measure import SOURCES, make_test_scenes, measure_photographs, measure_scenes
 from laconvnet.report.robustness import robustness, tables

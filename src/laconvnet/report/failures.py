@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from PIL import Image
 
-from laconvnet.data import Record, read_image
-from laconvnet.data.drawing import annotate, contact_sheet, enlarge, outline
+from laconvnet.data import Record
 from laconvnet.language import Vocabulary
 from laconvnet.models import LaConvNet, Preprocess
+from laconvnet.processing import read_image
+from laconvnet.processing.drawing import annotate, contact_sheet, enlarge, outline
 from laconvnet.report.subject import Subject
 
 _ENLARGED: Final = 384  # width of a drawn picture, pixels

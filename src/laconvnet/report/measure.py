@@ -8,12 +8,20 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from laconvnet.data import SERVED, DatasetInfo, FolderDataset, Record, generate, read_records, scene_info
+from laconvnet.data import (
+    SERVED,
+    DatasetInfo,
+    FolderDataset,
+    Record,
+    generate,
+    read_records,
+    scene_info,
+    shuffled_sentences,
+)
 from laconvnet.models import load_checkpoint
 from laconvnet.scenes import WORLDS, SceneSource, count_hops, parse_program
 from laconvnet.scoring import Score, learned_task, score
 from laconvnet.tasks.blind import score_blind
-from laconvnet.training.datasets import shuffled_sentences
 
 SOURCES = {
     sort: SceneSource(seed, WORLDS["near"], {sort: count})

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from laconvnet.data import replace_file
+from laconvnet.files import replace_file
 from laconvnet.tasks import TASKS
 
 MAIN = {name: task.main_metric for name, task in TASKS.items()}

@@ -1,96 +1,106 @@
-"""A task is a head, its targets, its loss, its decoding and its metric."""
+"""A task is everything about a job of the network: what it needs, learns from, answers, and is judged by."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from laconvnet.tasks.answering import Answering, best_answers
-from laconvnet.tasks.boxes import best_boxes, to_record_frame
+from laconvnet.settings import check
+from laconvnet.tasks.answer import Answer, combine
+from laconvnet.tasks.answering import Answering
+from laconvnet.tasks.generalized import GeneralizedSegmentation
 from laconvnet.tasks.grounding import Grounding
-from laconvnet.tasks.masks import MaskRule, to_record_masks
-from laconvnet.tasks.segmentation import MIN_PIXELS, GeneralizedSegmentation, Segmentation, dice_loss, mask_loss
-from laconvnet.tasks.several import SeveralTasks
-from laconvnet.tasks.task import Task
+from laconvnet.tasks.multi import MultiTask
+from laconvnet.tasks.segmentation import Segmentation
+from laconvnet.tasks.task import Task, TaskOptions, is_question
 
-TASKS: dict[str, type[Task]] = {
-    "rec": Grounding,
-    "res": Segmentation,
-    "gres": GeneralizedSegmentation,
-    "vqa": Answering,
+TASKS: dict[str, type[Task[Any]]] = {
+    task.name: task for task in (Grounding, Segmentation, GeneralizedSegmentation, Answering)
 }
+"""The tasks by name. A new one is entered here, and everything else asks the task."""
 
 
-def build_task(name: str, **options: Any) -> Task:
+def find_task(name: str) -> type[Task[Any]]:
+    """Return the class of a task.
+
+    Raises:
+        ValueError: there is no such task; names the nearest one.
+    """
+    if name not in TASKS:
+        close = difflib.get_close_matches(name, TASKS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(TASKS)}"
+        raise ValueError(f"unknown task {name!r}; {hint}")
+    return TASKS[name]
+
+
+def build_task(
+    name: str, options: TaskOptions | Mapping[str, Any] | None = None, *, stride: int = 32, where: str = "tasks"
+) -> Task[Any]:
     """Build a task.
 
     Args:
-        name: "rec", "res", "gres" or "vqa".
-        **options: its constructor's keywords.
-
-    Returns:
-        The task.
+        name: a key of `TASKS`.
+        options: its settings, checked or as plain values; its defaults unless given.
+        stride: input pixels per cell of the map that boxes are read from.
+        where: the file that the settings come from, for errors.
 
     Raises:
-        ValueError: no such task or option.
+        ValueError: no such task, setting or value; the message names it and what is allowed.
     """
-    if name not in TASKS:
-        raise ValueError(f"unknown task {name!r}; allowed: {', '.join(TASKS)}")
-    try:
-        return TASKS[name](**options)
-    except TypeError as error:
-        raise ValueError(f"options of task {name!r}: {error}") from None
+    kind = find_task(name)
+    if not isinstance(options, TaskOptions):
+        options = check(kind.Options, dict(options or {}), where, name)
+    return kind(options, stride=stride)
 
 
-def build_tasks(options: Mapping[str, Mapping[str, Any]], *, answers: Sequence[str] = ()) -> Task:
-    """Build one task, or several that share a network.
+def build_tasks(
+    options: Mapping[str, TaskOptions | Mapping[str, Any]], *, stride: int = 32, where: str = "tasks"
+) -> tuple[Task[Any], ...]:
+    """Build tasks that share a network.
 
     Args:
-        options: by task, its constructor's keywords, and "weight", of its loss beside the others', 1 if missing.
-        answers: what "vqa" can answer.
-
-    Returns:
-        The one task, or `SeveralTasks`.
+        options: by name, see `build_task`.
+        stride: input pixels per cell of the map that boxes are read from.
+        where: the file that the settings come from, for errors.
 
     Raises:
-        ValueError: no such task or option, or none at all.
+        ValueError: no such task, setting or value.
     """
-    if not options:
+    return tuple(build_task(name, given, stride=stride, where=where) for name, given in options.items())
+
+
+def together(tasks: Sequence[Task[Any]]) -> Task[Any] | MultiTask:
+    """Return the only one of some tasks, or all of them as one.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not tasks:
         raise ValueError(f"at least one task is needed, of {', '.join(TASKS)}")
-    tasks, weights = [], {}
-    for name, given in options.items():
-        own = dict(given)
-        weights[name] = own.pop("weight", 1.0)
-        if isinstance(weights[name], bool) or not isinstance(weights[name], int | float):
-            raise ValueError(f"the weight of task {name!r} must be a number, got {weights[name]!r}")
-        if "answers" in own:
-            raise ValueError(f"options of task {name!r}: answers are listed from the data, see data.answers")
-        tasks.append(build_task(name, **own, **({"answers": answers} if name == "vqa" else {})))
-    several = SeveralTasks(tasks, weights)
-    return several if len(tasks) > 1 else tasks[0]
+    return tasks[0] if len(tasks) == 1 else MultiTask(tasks)
 
 
-def labels_of(task: Task, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """By name, the keys that a record must have to serve each of the named ones of a task, or of several."""
-    tasks = task.tasks if isinstance(task, SeveralTasks) else (task,)
-    return {each.name: each.labels for each in tasks if each.name in names}
+def tasks_for_scenes(sorts: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the tasks that learn from sorts of sentences about the embedded world."""
+    return tuple(name for name, task in TASKS.items() if set(task.scene_sorts) & set(sorts))
 
 
 __all__ = [
-    "MIN_PIXELS",
     "TASKS",
+    "Answer",
     "Answering",
     "GeneralizedSegmentation",
     "Grounding",
-    "MaskRule",
+    "MultiTask",
     "Segmentation",
-    "SeveralTasks",
     "Task",
-    "best_answers",
-    "best_boxes",
+    "TaskOptions",
     "build_task",
     "build_tasks",
-    "dice_loss",
-    "labels_of",
-    "mask_loss",
-    "to_record_frame",
-    "to_record_masks",
+    "combine",
+    "find_task",
+    "is_question",
+    "tasks_for_scenes",
+    "together",
 ]

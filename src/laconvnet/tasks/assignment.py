@@ -6,6 +6,7 @@ Legend: N batch, A cells.
 import torch
 from torch import Tensor
 
+from laconvnet.metrics import box_overlap
 from laconvnet.tasks.boxes import Cells, to_corners
 
 CENTRE_RADIUS = 2.5  # cells
@@ -16,12 +17,8 @@ TOP = 10
 
 def iou_with_target(boxes: Tensor, targets: Tensor, eps: float = 0.0) -> Tensor:
     """IoU of each cell's box (N, A, 4) with its sample's target (N, 4), both centre x, y, width, height: (N, A)."""
-    cell, target = to_corners(boxes), to_corners(targets)[:, None]
-    low = torch.maximum(cell[..., :2], target[..., :2])
-    high = torch.minimum(cell[..., 2:], target[..., 2:])
-    sides = (high - low).clamp(min=0)
-    intersection = sides[..., 0] * sides[..., 1]
-    union = boxes[..., 2] * boxes[..., 3] + (targets[:, 2] * targets[:, 3])[:, None] - intersection
+    areas = boxes[..., 2] * boxes[..., 3], (targets[:, 2] * targets[:, 3])[:, None]
+    intersection, union = box_overlap(to_corners(boxes), to_corners(targets)[:, None], areas=areas)
     return intersection / (union + eps)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from laconvnet.data import union_mask
-from laconvnet.tasks.task import Batch
+from laconvnet.processing import union_mask
+from laconvnet.tasks.answer import Mask
+
+if TYPE_CHECKING:
+    from laconvnet.data import Batch
 
 MaskRule = Literal["interpolate", "dilate"]
 """How a mask gets its size: interpolate logits, then threshold; or, as the authors do, the other way round."""
@@ -25,7 +28,7 @@ def to_record_masks(logits: Tensor, frames: Tensor, sizes: Tensor, rule: MaskRul
 
     Args:
         logits: (N, 1, H, W), positive inside.
-        frames: (N, 4), where the record's frame lies in the input; see `data.transforms.Frame`. Not mirrored.
+        frames: (N, 4), where the record's frame lies in the input; see `processing.Frame`. Not mirrored.
         sizes: (N, 2) int64, width and height of the record's frame.
         rule: "interpolate" or "dilate".
 
@@ -56,15 +59,15 @@ def _alike(frames: Tensor, sizes: Tensor) -> list[tuple[int, int]]:
     return [pair for pair in zip([0, *ends], ends, strict=False) if pair[0] < pair[1]]
 
 
-def true_masks(batch: Batch) -> list[Tensor]:
-    """The true masks of a batch in the frames of its records.
+def true_masks(batch: Batch) -> list[Mask]:
+    """Return the true masks of a batch in the frames of its records.
 
     Args:
         batch: "record_masks", for each sample the run-length encodings of its record, or None where there are none;
             then its row of "target_masks" is taken, which must be of the record's size.
 
     Returns:
-        N masks, bool (height, width), on the device of "target_masks".
+        N masks, bool (height, width).
 
     Raises:
         ValueError: a sample without encodings was resized.
@@ -74,31 +77,12 @@ def true_masks(batch: Batch) -> list[Tensor]:
         zip(batch["record_masks"], batch["sizes"].tolist(), strict=True)
     ):
         if encodings is not None:
-            masks.append(torch.from_numpy(union_mask(encodings, height, width)).to(targets.device))
+            masks.append(union_mask(encodings, height, width))
         elif targets.shape[1:] == (height, width):
-            masks.append(targets[row])
+            masks.append(targets[row].cpu().numpy())
         else:
             raise ValueError(
                 f"sample {batch['ids'][row]!r} has no mask at its own size of {width} x {height}, "
                 f"only one of {targets.shape[2]} x {targets.shape[1]}"
             )
     return masks
-
-
-def attention_loss(scores: Tensor, targets: Tensor) -> Tensor:
-    """How far attention strays from the targets: ``-sum(q log softmax(s))``, the mean of samples that have any.
-
-    q is the share of the targets in each cell, so that attention is to spread over several things evenly.
-
-    Args:
-        scores: s, (N, h, w), logits of a softmax over all cells.
-        targets: (N, H, W) in [0, 1], H and W multiples of h and w; an all-zero one does not count.
-
-    Returns:
-        A scalar, 0 where no sample has a target.
-    """
-    height, width = scores.shape[1:]
-    wanted = F.adaptive_avg_pool2d(targets[:, None].float(), (height, width)).flatten(1)
-    share = wanted / wanted.sum(1, keepdim=True).clamp(min=1e-6)
-    strays = -(share * scores.float().flatten(1).log_softmax(1)).sum(1)
-    return strays.sum() / targets.flatten(1).any(1).sum().clamp(min=1)

@@ -1,5 +1,6 @@
 """Training and evaluation of a network on a task."""
 
+from laconvnet.evaluation.evaluate import evaluate
 from laconvnet.training.config import (
     DataConfig,
     EMAConfig,
@@ -9,7 +10,6 @@ from laconvnet.training.config import (
 )
 from laconvnet.training.config_file import ConfigError, load_config, setting_names
 from laconvnet.training.ema import ExponentialMovingAverage
-from laconvnet.training.evaluate import evaluate
 from laconvnet.training.inputs import to_model_input
 from laconvnet.training.interrupt import TrainingInterrupted
 from laconvnet.training.memory import keep_freed_memory

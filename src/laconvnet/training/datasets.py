@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 
 from laconvnet.data import (
     Augmentation,
     Collator,
+    ConcatDataset,
     DatasetInfo,
     FolderDataset,
     ImageBatchSampler,
     Loader,
-    MixedDataset,
-    Record,
     SceneDataset,
     SceneLoader,
     answer_list,
@@ -27,13 +24,14 @@ from laconvnet.data import (
     build_loader,
     read_records,
     scene_info,
+    shuffled_sentences,
 )
 from laconvnet.language import Vocabulary
 from laconvnet.scenes import answers, words
 from laconvnet.tasks import Task, labels_of
 from laconvnet.training.config import ScenesConfig, TrainConfig
 
-Split = FolderDataset | MixedDataset | SceneDataset
+Split = FolderDataset | ConcatDataset | SceneDataset
 
 
 def train_dataset(config: TrainConfig, task: Task) -> Split:
@@ -82,7 +80,7 @@ def _folders(
     name: Literal["train", "val"],
     augment: Augmentation | None,
     is_control: bool,
-) -> FolderDataset | MixedDataset:
+) -> FolderDataset | ConcatDataset:
     """The split of one dataset folder, or of several."""
     data = config.data
     parts, sources = [], [source for source in data.folders if name == "train" or source.evaluate]
@@ -104,7 +102,7 @@ def _folders(
         if name == "val":
             dataset.records = dataset.records[: data.val_limit]
         parts.append(dataset)
-    return parts[0] if data.sources is None else MixedDataset(parts, [source.weight for source in sources])
+    return parts[0] if data.sources is None else ConcatDataset(parts, [source.weight for source in sources])
 
 
 def _cache(scenes: ScenesConfig, name: str) -> Path | None:
@@ -112,8 +110,8 @@ def _cache(scenes: ScenesConfig, name: str) -> Path | None:
     return None if scenes.cache is None else scenes.cache / name
 
 
-def _parts(dataset: FolderDataset | MixedDataset) -> Sequence[FolderDataset]:
-    return dataset.parts if isinstance(dataset, MixedDataset) else [dataset]
+def _parts(dataset: FolderDataset | ConcatDataset) -> Sequence[FolderDataset]:
+    return dataset.parts if isinstance(dataset, ConcatDataset) else [dataset]
 
 
 def list_words(config: TrainConfig, dataset: Split) -> Vocabulary:
@@ -176,28 +174,3 @@ def load(
     if isinstance(dataset, SceneDataset) and config.data.scenes is not None and config.data.scenes.draw == "device":
         return SceneLoader(dataset, sampler, encode, workers, device="cuda" if has_gpu else "cpu")
     return build_loader(dataset, sampler, Collator(encode), workers, pin_memory=has_gpu)
-
-
-def shuffled_sentences(records: Sequence[Record], seed: int) -> list[Record]:
-    """Permute the sentences among the images, the control that shows whether a network reads them.
-
-    Args:
-        records: the records of a split.
-        seed: seed of the permutation.
-
-    Returns:
-        The records in their order, each with the text and group of another one. No sentence stays with its
-        own image, unless one image holds more than half of them.
-    """
-    rng = np.random.default_rng(seed)
-    by_image: dict[str, list[int]] = {}
-    for index in rng.permutation(len(records)):
-        by_image.setdefault(records[index].image, []).append(int(index))
-    # The images stand one after the other; a shift by the longest of them leaves no sentence in its place.
-    order = [index for indices in by_image.values() for index in indices]
-    shift = max(map(len, by_image.values()), default=0)
-    shuffled = list(records)
-    for place, index in enumerate(order):
-        donor = records[order[(place + shift) % len(order)]]
-        shuffled[index] = replace(records[index], text=donor.text, group=donor.group)
-    return shuffled

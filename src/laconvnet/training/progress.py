@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from laconvnet.data import replace_file
+from laconvnet.files import replace_file
 
 
 class TrainingLog:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from laconvnet.data import ImageBatchSampler, Loader, MixedDataset
+from laconvnet.data import ConcatDataset, ImageBatchSampler, Loader
 from laconvnet.language import Vocabulary, embedding_matrix, load_word_vectors
 from laconvnet.models import Preprocess, build_model, save_checkpoint
 from laconvnet.tasks import Task, build_tasks
@@ -87,7 +87,7 @@ def build_parts(
         train_data,
         data.batch_size,
         sentences_per_image=data.sentences_per_image,
-        shares=train_data.shares if isinstance(train_data, MixedDataset) else (),
+        shares=train_data.shares if isinstance(train_data, ConcatDataset) else (),
         seed=config.seed,
         rank=rank,
         world_size=world_size,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from laconvnet.data import replace_file
+from laconvnet.files import replace_file
 
 
 @dataclass

@@ -18,12 +18,13 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from laconvnet.data import replace_file, set_epoch
+from laconvnet.data import set_epoch
+from laconvnet.evaluation.evaluate import evaluate
+from laconvnet.files import replace_file
 from laconvnet.language import Vocabulary
 from laconvnet.training.clock import Clock
 from laconvnet.training.config import TrainConfig
 from laconvnet.training.ema import ExponentialMovingAverage
-from laconvnet.training.evaluate import evaluate
 from laconvnet.training.finite import FiniteGuard, non_finite, samples_at_fault
 from laconvnet.training.inputs import to_model_input
 from laconvnet.training.interrupt import StopRequest, TrainingInterrupted

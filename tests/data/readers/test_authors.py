@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from laconvnet.data import DatasetInfo, read_records
-from laconvnet.data.masks import decode_mask
 from laconvnet.data.readers import READERS, convert
+from laconvnet.processing.masks import decode_mask
 
 
 def item(image: Any, *sentences: Any, **more: Any) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from laconvnet.data import generate, read_records
-from laconvnet.data.masks import decode_mask
 from laconvnet.data.readers import READERS, convert
+from laconvnet.processing.masks import decode_mask
 from laconvnet.scenes import WORLDS, SceneSource, parse_program
 
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from laconvnet.data import read_records
-from laconvnet.data.masks import decode_mask
 from laconvnet.data.readers import READERS, convert
+from laconvnet.processing.masks import decode_mask
 
 IMAGES = [{"id": number, "width": 8, "height": 6, "file_name": f"{number}.jpg"} for number in (5, 9)]
 CATEGORIES = [{"id": 1, "name": "dog", "supercategory": "animal"}, {"id": 2, "name": "cat"}]

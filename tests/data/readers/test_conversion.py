@@ -152,7 +152,7 @@ def test_work_that_cannot_be_put_in_place_is_kept(
         raise OSError("no")
 
     with monkeypatch.context() as context:
-        context.setattr("laconvnet.data.writer.os.rename", fail)
+        context.setattr("laconvnet.data.folder.writer.os.rename", fail)
         with pytest.raises(OSError, match="no"):
             convert(reader.source(), tmp_path / "out", progress=False)
     convert(reader.source(), tmp_path / "out", progress=False)

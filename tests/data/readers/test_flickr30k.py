@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from laconvnet.data import DatasetInfo, FolderDataset, read_records
+from laconvnet.data.folder.validate import validate
 from laconvnet.data.readers import convert
 from laconvnet.data.readers.flickr30k import open_flickr30k
-from laconvnet.data.validate import validate
 
 XML = """<annotation>
   <filename>101.jpg</filename>

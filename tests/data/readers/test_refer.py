@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from laconvnet.data import read_records
-from laconvnet.data.masks import decode_mask
 from laconvnet.data.readers import READERS, convert
 from laconvnet.data.readers.pickles import load_plain_pickle
 from laconvnet.data.readers.refer import LAYOUTS
+from laconvnet.processing.masks import decode_mask
 
 IMAGES = [{"id": number, "width": 8, "height": 6, "file_name": f"COCO_train2014_{number}.jpg"} for number in (5, 9)]
 SQUARE = [[1, 1, 5, 1, 5, 4, 1, 4]]

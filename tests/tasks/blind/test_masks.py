@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from laconvnet.data import Record, encode_mask
+from laconvnet.data import Record
+from laconvnet.processing import encode_mask
 from laconvnet.tasks.blind import BlindMasks, score_blind
 
 WIDTH, HEIGHT = 128, 64

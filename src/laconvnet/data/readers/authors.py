@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from laconvnet.data.masks import encode_mask
+from laconvnet.data.folder.schema import DatasetInfo, Record, has_word
 from laconvnet.data.readers.coco_format import clip_bbox, inner_path
 from laconvnet.data.readers.conversion import Entry, Pictures, Skipped, Source, field_of, load_json, require
-from laconvnet.data.schema import DatasetInfo, Record, has_word
+from laconvnet.processing.masks import encode_mask
 
 _LAYOUT = """expected layout:
   anns/<dataset>.json or <dataset>.json    (exactly one: {split: [{iid, bbox, refs, ...}]})

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from laconvnet.data.folder.schema import DatasetInfo, Record
 from laconvnet.data.readers.conversion import (
     Entry,
     Pictures,
@@ -17,7 +18,6 @@ from laconvnet.data.readers.conversion import (
     require,
     text_of,
 )
-from laconvnet.data.schema import DatasetInfo, Record
 from laconvnet.scenes.clevr import program_from_json
 
 SPLITS = ("train", "val", "test")

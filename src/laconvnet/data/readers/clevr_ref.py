@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from laconvnet.data.masks import encode_mask, mask_box
+from laconvnet.data.folder.schema import DatasetInfo, Record
 from laconvnet.data.readers.coco_format import clip_bbox, inner_path
 from laconvnet.data.readers.conversion import Entry, Pictures, Skipped, Source, field_of, listed, require, text_of
 from laconvnet.data.readers.streams import stream_objects
-from laconvnet.data.schema import Box, DatasetInfo, Record
+from laconvnet.processing.masks import Box, encode_mask, mask_box
 from laconvnet.scenes.clevr import program_from_json
 
 INFO = DatasetInfo(

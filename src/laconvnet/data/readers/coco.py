@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from laconvnet.data.folder.schema import DatasetInfo, Record, has_word
 from laconvnet.data.readers.coco_format import (
     Table,
     clip_bbox,
@@ -18,7 +19,7 @@ from laconvnet.data.readers.coco_format import (
     whole_number,
 )
 from laconvnet.data.readers.conversion import Entry, Skipped, Source, field_of, find_picture, require, text_of
-from laconvnet.data.schema import Box, DatasetInfo, Record, has_word
+from laconvnet.processing.masks import Box
 
 TEXTS = ("caption", "captions", "phrase", "expression")
 """The keys under which an annotation may have its text or a list of texts; the first that is there counts."""

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from laconvnet.data.masks import decode_mask, encode_mask
 from laconvnet.data.readers.conversion import field_of, listed, load_json
-from laconvnet.data.schema import Box
+from laconvnet.processing.masks import Box, decode_mask, encode_mask
 
 Table = dict[int, dict[str, Any]]
 """Rows by their ids."""

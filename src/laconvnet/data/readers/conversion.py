@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from laconvnet.data.images import image_size
-from laconvnet.data.schema import DatasetInfo, Record, SchemaError, iterate_lines
-from laconvnet.data.validate import validate
-from laconvnet.data.writer import DatasetWriter, Link
+from laconvnet.data.folder.schema import DatasetInfo, Record, SchemaError, iterate_lines
+from laconvnet.data.folder.validate import validate
+from laconvnet.data.folder.writer import DatasetWriter, Link
+from laconvnet.processing.pictures import image_size
 
 Skipped = Counter[str]
 """How much was left out, by reason."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from laconvnet.data.folder.schema import DatasetInfo, Record, has_word
 from laconvnet.data.readers.conversion import Entry, Skipped, Source, require
-from laconvnet.data.schema import Box, DatasetInfo, Record, has_word
+from laconvnet.processing.masks import Box
 
 SPLITS = ("train", "val", "test")
 IMAGE_FOLDERS = ("images", "flickr30k_images", "flickr30k-images")

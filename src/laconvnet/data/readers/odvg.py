@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from laconvnet.data.folder.schema import DatasetInfo, Record, has_word
 from laconvnet.data.readers.coco_format import clip_corners, frame_of, inner_path, split_folders
 from laconvnet.data.readers.conversion import (
     Entry,
@@ -19,7 +20,7 @@ from laconvnet.data.readers.conversion import (
     require,
     text_of,
 )
-from laconvnet.data.schema import Box, DatasetInfo, Record, has_word
+from laconvnet.processing.masks import Box
 
 _LAYOUT = """expected layout:
   <split>.jsonl    (at least one; one picture a line)

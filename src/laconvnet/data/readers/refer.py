@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from laconvnet.data.folder.schema import DatasetInfo, Record, has_word
 from laconvnet.data.readers.coco_format import Table, clip_bbox, outline_mask, read_tables, whole_number
 from laconvnet.data.readers.conversion import (
     Entry,
@@ -19,7 +20,7 @@ from laconvnet.data.readers.conversion import (
     require,
 )
 from laconvnet.data.readers.pickles import load_plain_pickle
-from laconvnet.data.schema import Box, DatasetInfo, Record, has_word
+from laconvnet.processing.masks import Box
 
 COCO_FOLDERS = ("train2014", "images", "images/train2014", "images/mscoco/images/train2014")
 SAIAPR_FOLDERS = ("saiapr_tc-12", "images", "images/saiapr_tc-12")

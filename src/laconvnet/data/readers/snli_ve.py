@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from laconvnet.data.folder.schema import DatasetInfo, Record, has_word
 from laconvnet.data.readers.conversion import (
     Entry,
     Pictures,
@@ -18,7 +19,6 @@ from laconvnet.data.readers.conversion import (
     text_of,
 )
 from laconvnet.data.readers.flickr30k import IMAGE_FOLDERS
-from laconvnet.data.schema import DatasetInfo, Record, has_word
 
 ANSWERS = ("entailment", "neutral", "contradiction")
 FILES = {"train": "snli_ve_train.jsonl", "val": "snli_ve_dev.jsonl", "test": "snli_ve_test.jsonl"}

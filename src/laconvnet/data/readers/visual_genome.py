@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from laconvnet.data.folder.schema import DatasetInfo, Record, has_word
 from laconvnet.data.readers.coco_format import clip_bbox, frame_of, whole_number
 from laconvnet.data.readers.conversion import Entry, Skipped, Source, field_of, find_picture, listed, require, text_of
 from laconvnet.data.readers.streams import stream_objects
-from laconvnet.data.schema import DatasetInfo, Record, has_word
 
 PICTURE_FOLDERS = ("VG_100K", "VG_100K_2", "images", "images/VG_100K", "images/VG_100K_2")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from laconvnet.data.answers import soft_scores
+from laconvnet.data.folder.schema import DatasetInfo, Record, has_word
 from laconvnet.data.readers.conversion import (
     Entry,
     Pictures,
@@ -19,7 +20,6 @@ from laconvnet.data.readers.conversion import (
     require,
     text_of,
 )
-from laconvnet.data.schema import DatasetInfo, Record, has_word
 
 SPLITS = {"train": "train", "val": "val", "test": "test2015", "test-dev": "test-dev2015"}
 PICTURE_FOLDERS = ("images", "train2014", "val2014", "test2015")

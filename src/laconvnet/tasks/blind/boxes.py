@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from laconvnet.data import Record, union_box
-from laconvnet.metrics import GroundingAccuracy
+from laconvnet.data import Record
+from laconvnet.data.batch import union_box
+from laconvnet.metrics import GroundingAccuracy, box_iou
 
 Boxes = npt.NDArray[np.float64]
 
@@ -29,15 +30,6 @@ def _last_word(text: str) -> str:
     return text.lower().split()[-1].strip(".,;:!?\"'()")
 
 
-def _pairwise_iou(a: Boxes, b: Boxes) -> Boxes:
-    """(M, 4) against (N, 4): (M, N)."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    intersection = (high - low).clip(min=0).prod(-1)
-    area_a, area_b = ((x[:, 2:] - x[:, :2]).prod(-1) for x in (a, b))
-    return np.asarray(intersection / (area_a[:, None] + area_b[None] - intersection))
-
-
 def best_constant_box(boxes: Boxes, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """The box among `boxes` (N, 4) that overlaps the largest share of them by IoU > 0.5.
 
@@ -45,8 +37,8 @@ def best_constant_box(boxes: Boxes, rng: np.random.Generator) -> npt.NDArray[np.
     """
     candidates = boxes[rng.permutation(len(boxes))[:_CANDIDATES]]
     judges = boxes[rng.permutation(len(boxes))[:_JUDGES]]
-    hits = (_pairwise_iou(candidates, judges) > 0.5).mean(1)
-    return np.asarray(candidates[hits.argmax()])
+    iou = box_iou(torch.from_numpy(candidates)[:, None], torch.from_numpy(judges)[None])
+    return np.asarray(candidates[(iou > 0.5).double().mean(1).argmax()])
 
 
 @dataclass(frozen=True)

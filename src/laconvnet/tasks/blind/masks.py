@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from laconvnet.data import Record, resize_mask, union_mask
+from laconvnet.data import Record
 from laconvnet.metrics import GeneralizedSegmentationMetrics, SegmentationMetrics
+from laconvnet.processing import resize_mask, union_mask
 
 Mask = npt.NDArray[np.bool_]
 
