@@ -6,9 +6,10 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 
 def replace_file(path: Path, write: Callable[[Path], object], *, sync: bool = True) -> None:
@@ -76,3 +77,35 @@ def to_json(values: Any, *, indent: int | None = None) -> str:
 def write_json(path: Path, values: Any) -> None:
     """Write plain values as indented JSON, see `to_json` and `replace_file`."""
     replace_file(path, lambda partial: partial.write_text(to_json(values, indent=2) + "\n", encoding="utf-8"))
+
+
+def check_writable(path: Path) -> None:
+    """Find out whether a file can be written, before hours go into what shall stand in it; its folder is made.
+
+    Raises:
+        OSError: it is a folder, or its folder cannot be made or written to; names it.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; a file is to be written there")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    probe = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        probe.touch()
+    except OSError as error:
+        raise OSError(f"{path} cannot be written: {error.strerror or error}") from error
+    probe.unlink()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """Write a text file line by line, aside; when the block ends without an error, it is put in place in one move."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
+import inspect
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -76,14 +79,16 @@ def explain(
     grouped: dict[str, list[Any]] = {}
     for item in error.errors():
         grouped.setdefault(dotted(root, item["loc"]), []).append(item)
-    for key, items in grouped.items():
+    for key, found in grouped.items():
+        # A list is also called too short where values are left out because they are wrong.
+        items = [item for item in found if item["type"] != "too_short"] or found
         place, name = where(key), f"{prefix}.{key}" if prefix and key else prefix + key
         kinds = {item["type"] for item in items}
         if "extra_forbidden" in kinds:
             yield f"{place}: unknown setting {name!r}; {_nearest(root, key, prefix)}"
         elif "missing" in kinds and not isinstance(items[0]["loc"][-1], int):
             yield f"{place}: the setting {name!r} is missing and has no default"
-        elif not key:
+        elif not name:
             yield f"{place}: {'; '.join(item['msg'].removeprefix('Value error, ') for item in items)}"
         elif "value_error" in kinds:
             yield f"{place}: {name}: {'; '.join(item['msg'].removeprefix('Value error, ') for item in items)}"
@@ -94,9 +99,49 @@ def explain(
 
 def _allowed(item: Any) -> str:
     """What a wrong value should have been."""
-    if item["type"] == "union_tag_invalid":
-        return str(item["ctx"]["expected_tags"])
-    return "more values" if item["type"] == "missing" else str(item["msg"]).removeprefix("Input should be ")
+    match item["type"]:
+        case "union_tag_invalid":
+            return str(item["ctx"]["expected_tags"])
+        case "union_tag_not_found":
+            return f"an object with {item['ctx']['discriminator']}" if isinstance(item["input"], dict) else "an object"
+        case "too_long":
+            return f"at most {item['ctx']['max_length']} values"
+        case "too_short":
+            least = item["ctx"]["min_length"]
+            return f"at least {least} value{'s' * (least > 1)}"
+        case "missing":
+            return "more values"
+    return str(item["msg"]).removeprefix("Input should be ")
+
+
+def section_of(kind: type[Any], name: str) -> type[Section]:
+    """Return the group of settings that a dataclass has: fields, defaults, and what its docstring says of them.
+
+    Args:
+        kind: the dataclass; its docstring describes its fields under "Attributes:".
+        name: of the group.
+    """
+    described = _attributes(kind.__doc__ or "")
+    hints = get_type_hints(kind)
+    fields: dict[str, Any] = {
+        each.name: (hints[each.name], Field(default=each.default, description=described[each.name]))
+        for each in dataclasses.fields(kind)
+    }
+    return cast(type[Section], create_model(name, __base__=Section, **fields))
+
+
+def _attributes(docstring: str) -> dict[str, str]:
+    """What a docstring says of each attribute, on one line."""
+    _, _, text = inspect.cleandoc(docstring).partition("Attributes:\n")
+    block = text.split("\n\n")[0]
+    found: dict[str, str] = {}
+    for line in block.splitlines():
+        if match := re.match(r" {4}(\w+): (.*)", line):
+            name = match[1]
+            found[name] = match[2]
+        else:
+            found[name] += " " + line.strip()
+    return found
 
 
 def relocated(error: ValidationError, *location: str) -> ValidationError:
@@ -224,9 +269,13 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     merged = dict(base)
     for key, value in changes.items():
         old = merged.get(key)
-        is_same = isinstance(old, Mapping) and isinstance(value, Mapping)
-        if is_same and value.get("kind", old.get("kind")) == old.get("kind", value.get("kind")):
-            merged[key] = merge(cast(Mapping[str, Any], old), value)
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and _is_same_kind(old, value):
+            merged[key] = merge(old, value)
         else:
             merged[key] = value
     return merged
+
+
+def _is_same_kind(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether two sections can be one: of the same kind, or one does not say."""
+    return "kind" not in old or "kind" not in new or bool(old["kind"] == new["kind"])

@@ -1,57 +1,26 @@
-"""Overlap and accuracy, by hand, and over two processes."""
+"""Accuracy of boxes, by hand, and over two processes."""
 
 from __future__ import annotations
 
+import math
 import pickle
+import re
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 from two_processes import on_two_processes
 
-from laconvnet.metrics import GroundingAccuracy, box_iou
+from laconvnet.metrics import GroundingAccuracy
 
 NOWHERE = [float("nan")] * 4
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [
-        ([0, 0, 10, 10], [0, 0, 10, 10], 1.0),
-        ([0, 0, 10, 10], [5, 0, 15, 10], 50 / 150),
-        ([0, 0, 10, 10], [2, 2, 4, 4], 4 / 100),
-        ([0, 0, 10, 10], [10, 0, 20, 10], 0.0),
-        ([0, 0, 10, 10], [20, 20, 30, 30], 0.0),
-        ([10, 10, 0, 0], [0, 0, 10, 10], 0.0),  # corners the wrong way round: an empty box
-        ([5, 5, 5, 5], [5, 5, 5, 5], 0.0),
-        ([-5, -5, 5, 5], [0, 0, 5, 5], 25 / 100),
-    ],
-)
-def test_overlap_by_hand(a: list[float], b: list[float], expected: float) -> None:
-    left, right = torch.tensor([a], dtype=torch.float64), torch.tensor([b], dtype=torch.float64)
-    assert box_iou(left, right).item() == pytest.approx(expected)
-    assert box_iou(right, left).item() == pytest.approx(expected)
-
-
-corners = st.lists(st.integers(-20, 20), min_size=4, max_size=4)
-
-
-@given(corners, corners)
-def test_overlap_counts_pixels(a: list[int], b: list[int]) -> None:
-    def pixels(box: list[int]) -> set[tuple[int, int]]:
-        return {(x, y) for x in range(box[0], box[2]) for y in range(box[1], box[3])}
-
-    union = len(pixels(a) | pixels(b))
-    expected = len(pixels(a) & pixels(b)) / union if union else 0.0
-    assert box_iou(torch.tensor([a]).double(), torch.tensor([b]).double()).item() == pytest.approx(expected)
-
-
 def test_shapes_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"got \(2, 4\) and \(3, 4\)"):
-        box_iou(torch.zeros(2, 4), torch.zeros(3, 4))
+    for shapes in (((2, 4), (3, 4)), ((2, 5), (2, 5)), ((4,), (4,))):
+        with pytest.raises(ValueError, match=f"share one shape .N, 4., got {re.escape('{} and {}'.format(*shapes))}"):
+            GroundingAccuracy().update(*map(torch.zeros, shapes))
     with pytest.raises(ValueError, match="need 2 groups, got 1"):
         GroundingAccuracy().update(torch.zeros(2, 4), torch.zeros(2, 4), ["a"])
 
@@ -111,6 +80,42 @@ def test_nothing_with_a_target_is_not_a_number() -> None:
     metric.update(torch.zeros(1, 4), torch.tensor([NOWHERE]), ["a"])
     assert all(value != value for value in values(metric).values())
     assert set(values(metric)) == {"accuracy@0.25", "accuracy@0.5", "accuracy@0.75", "mean_iou"}
+
+
+DECIDED = torch.tensor([True, False, False, True, False])
+ABSENT = torch.tensor([NOWHERE] * 3 + [wide(10)] * 2)
+
+
+def test_decisions_by_hand() -> None:
+    """Of three sentences without a target one is told, of two with one the first is denied."""
+    metric = GroundingAccuracy(no_target=True)
+    found = torch.tensor([NOWHERE, wide(10), wide(10), NOWHERE, wide(6)])
+    metric.update(found, ABSENT, ["a", "a", None, "b", "b"], no_target=DECIDED)
+    assert values(metric) == {
+        "accuracy@0.25": 0.5,
+        "accuracy@0.5": 0.5,
+        "accuracy@0.75": 0.0,
+        "mean_iou": pytest.approx(0.6 / 2),
+        "N-acc": pytest.approx(1 / 3),
+        "T-acc": 0.5,
+        "accuracy@0.5/b": 0.5,
+    }
+
+
+def test_decisions_need_sentences_of_their_kind() -> None:
+    metric = GroundingAccuracy(no_target=True)
+    metric.update(ABSENT[:3], ABSENT[:3], no_target=DECIDED[:3])
+    assert values(metric)["N-acc"] == pytest.approx(1 / 3) and math.isnan(values(metric)["T-acc"])
+    metric.reset()
+    metric.update(ABSENT[3:], ABSENT[3:], no_target=DECIDED[3:])
+    assert math.isnan(values(metric)["N-acc"]) and values(metric)["T-acc"] == 0.5
+
+
+def test_decisions_are_counted_where_they_are_wanted() -> None:
+    with pytest.raises(ValueError, match="made with no_target=True got decisions: False"):
+        GroundingAccuracy(no_target=True).update(ABSENT, ABSENT)
+    with pytest.raises(ValueError, match="made with no_target=False got decisions: True"):
+        GroundingAccuracy().update(ABSENT, ABSENT, no_target=DECIDED)
 
 
 def test_it_travels_to_another_process() -> None:

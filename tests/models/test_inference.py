@@ -9,7 +9,6 @@ from torch import nn
 from laconvnet import build_model
 from laconvnet.models import compile_look, prepare_for_inference
 
-TASKS = ("rec", "res", "gres", "vqa")
 HEADS = ("rec", "res", "no_target", "answer")
 
 
@@ -17,7 +16,7 @@ HEADS = ("rec", "res", "no_target", "answer")
 def model():
     """With norms that have seen pictures, so that folding them changes weights."""
     torch.manual_seed(0)
-    model = build_model("n", TASKS, vocabulary=range(50), answers=("yes", "no", "red"), head={"no_target": True})
+    model = build_model("n", HEADS, vocabulary=range(50), num_answers=3)
     for _ in range(3):
         model(torch.rand(4, 3, 64, 64), torch.randint(1, 50, (4, 5)))
     for module in model.modules():
@@ -110,7 +109,7 @@ def test_only_a_network_can_be_prepared(model):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_blocks_on_the_pooled_sentence(inputs, dtype):
-    model = build_model("n", vocabulary=range(50), backbone={"conditioning": "sentence"})
+    model = build_model("n", vocabulary=range(50), backbone={"block": "sentence"})
     with torch.no_grad():
         assert prepare_for_inference(model, dtype=dtype)(*inputs)["rec"].isfinite().all()
 

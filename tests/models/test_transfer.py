@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from toy_world import SIZE, toy_config, write_world
 
 from laconvnet.language import Vocabulary
-from laconvnet.models import LaConvNet, Preprocess, build_model, load_checkpoint, save_checkpoint
-from laconvnet.training import train
-from laconvnet.training.initial import start_from
-from laconvnet.training.setup import build_parts
+from laconvnet.models import Checkpoint, LaConvNet, build_model
+from laconvnet.models.transfer import start_from
+from laconvnet.processing import Preprocess, Processor
 
 KNOWN = Vocabulary(["dog", "the", "left"], num_buckets=4)
 WANTED = Vocabulary(["the", "cat", "dog"], num_buckets=4)
 
 
-def save(folder: Path, vocabulary: Vocabulary = KNOWN, tasks: tuple[str, ...] = ("rec",), **changes: Any) -> LaConvNet:
+def save(
+    folder: Path,
+    vocabulary: Vocabulary = KNOWN,
+    heads: tuple[str, ...] = ("rec",),
+    answers: tuple[str, ...] = (),
+    **sections: Any,
+) -> LaConvNet:
     torch.manual_seed(1)
-    model = build_model("n", tasks, vocabulary=vocabulary, **changes)
+    model = build_model("n", heads, vocabulary=vocabulary, num_answers=len(answers), **sections)
     for tensor in model.state_dict().values():
         if tensor.is_floating_point():
             torch.nn.init.normal_(tensor)
     model.state_dict()["text.embedding.weight"][0] = 0  # padding
-    save_checkpoint(
-        folder, model, vocabulary=vocabulary, preprocess=Preprocess(size=64, resize="letterbox", max_length=15), card=""
-    )
+    processor = Processor(Preprocess(size=64, resize="letterbox", max_length=15), vocabulary)
+    Checkpoint(model, processor, {"vqa": {"answers": list(answers)}} if answers else {"rec": {}}).save(folder)
     return model
 
 
@@ -44,9 +46,9 @@ def differing(left: LaConvNet, right: LaConvNet) -> set[str]:
 
 
 def test_everything_of_the_same_network_is_taken_over(tmp_path: Path) -> None:
-    learned = save(tmp_path / "first", tasks=("rec", "gres"), head={"no_target": True})
-    model = build_model("n", ("rec", "gres"), vocabulary=KNOWN, head={"no_target": True})
-    start = start_from(tmp_path / "first", model, KNOWN)
+    learned = save(tmp_path / "first", heads=("rec", "res", "no_target"))
+    model = build_model("n", ("rec", "res", "no_target"), vocabulary=KNOWN)
+    start = start_from(tmp_path / "first", model, KNOWN, ())
     assert all(torch.equal(tensor, model.state_dict()[key]) for key, tensor in learned.state_dict().items())
     assert set(start.taken) == {"text", "backbone", "neck", "mask_path", "heads.rec", "heads.res", "heads.no_target"}
     assert (start.anew, start.words, start.new_words) == ((), 3, 0)
@@ -54,9 +56,9 @@ def test_everything_of_the_same_network_is_taken_over(tmp_path: Path) -> None:
 
 
 def test_a_head_that_the_checkpoint_lacks_starts_anew(tmp_path: Path) -> None:
-    learned = save(tmp_path / "first", tasks=("rec",))
+    learned = save(tmp_path / "first", heads=("rec",))
     model = build_model("n", ("res",), vocabulary=KNOWN)
-    start = start_from(tmp_path / "first", model, KNOWN)
+    start = start_from(tmp_path / "first", model, KNOWN, ())
     assert start.taken == ("text", "backbone", "neck") and start.anew == ("heads.res", "mask_path")
     assert differing(model, learned) == {"mask_path", "heads.res"}
     assert str(start).endswith("text, backbone, neck, 3 words are taken over, heads.res, mask_path, 0 words start anew")
@@ -66,16 +68,16 @@ def test_a_neck_of_another_depth_starts_anew_as_a_whole(tmp_path: Path) -> None:
     learned = save(tmp_path / "first")
     model = build_model("n", ("rec",), vocabulary=KNOWN, neck={"depth": 2})
     before = {key: tensor.clone() for key, tensor in model.neck.state_dict().items()}
-    assert start_from(tmp_path / "first", model, KNOWN).anew == ("neck",)
+    assert start_from(tmp_path / "first", model, KNOWN, ()).anew == ("neck",)
     assert all(torch.equal(tensor, before[key]) for key, tensor in model.neck.state_dict().items())
     assert differing(model, learned) == {"neck"}
 
 
 def test_an_answer_head_goes_by_the_answer(tmp_path: Path) -> None:
-    learned = save(tmp_path / "first", tasks=("vqa",), answers=("yes", "no", "red"))
-    model = build_model("n", ("vqa",), vocabulary=KNOWN, answers=("2", "no", "yes"))
+    learned = save(tmp_path / "first", heads=("answer",), answers=("yes", "no", "red"))
+    model = build_model("n", ("answer",), vocabulary=KNOWN, num_answers=3)
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-    start = start_from(tmp_path / "first", model, KNOWN)
+    start = start_from(tmp_path / "first", model, KNOWN, ("2", "no", "yes"))
     assert "heads.answer" in start.taken and (start.answers, start.new_answers) == (2, 1)
     assert "3 words, 2 answers are taken over, 0 words, 1 answers start anew" in str(start)
     for name, weight in model.heads["answer"].state_dict().items():
@@ -88,9 +90,9 @@ def test_an_answer_head_goes_by_the_answer(tmp_path: Path) -> None:
 
 
 def test_an_answer_head_of_another_width_starts_anew(tmp_path: Path) -> None:
-    save(tmp_path / "first", tasks=("vqa",), answers=("yes", "no"))
-    wider = build_model("n", ("vqa",), vocabulary=KNOWN, answers=("yes", "no"), head={"answer_hidden_dim": 40})
-    start = start_from(tmp_path / "first", wider, KNOWN)
+    save(tmp_path / "first", heads=("answer",), answers=("yes", "no"))
+    wider = build_model("n", ("answer",), vocabulary=KNOWN, num_answers=2, head={"answer_hidden_dim": 40})
+    start = start_from(tmp_path / "first", wider, KNOWN, ("yes", "no"))
     assert start.anew == ("heads.answer",) and (start.answers, start.new_answers) == (0, 2)
 
 
@@ -100,7 +102,7 @@ def test_word_vectors_go_by_the_word(tmp_path: Path, num_buckets: int) -> None:
     vocabulary = Vocabulary(WANTED.words, num_buckets)
     model = build_model("n", ("rec",), vocabulary=vocabulary)
     before = model.text.embedding.weight.detach().clone()
-    start = start_from(tmp_path / "first", model, vocabulary)
+    start = start_from(tmp_path / "first", model, vocabulary, ())
     weight = model.text.embedding.weight
     assert (start.words, start.new_words) == (2, 1)
     for word in ("the", "dog"):
@@ -115,73 +117,33 @@ def test_word_vectors_go_by_the_word(tmp_path: Path, num_buckets: int) -> None:
     ("changes", "message"),
     [
         ({"backbone": {"groups": [1, 1, 1, 1, 1]}}, r"backbone\.groups is \(2, 2, 4, 4, 8\) there .*\(1, 1, .* here"),
-        ({"backbone": {"position": "none"}}, r"backbone\.position is 'sine' there \(preset n\) and 'none' here"),
+        (
+            {"backbone": {"block": {"position": "none"}}},
+            r"backbone\.block\.position is 'sine' there \(preset n\) and 'none' here",
+        ),
+        (
+            {"backbone": {"block": "sentence"}},
+            r"backbone\.block\.kind is 'laconv' there \(preset n\) and 'sentence' here",
+        ),
+        ({"backbone": {"block": {"no_packing": True}}}, r"backbone\.block\.no_packing is False there .* and True here"),
         ({"language": {"embed_dim": 300}}, r"language\.embed_dim is 100 there .* 300 here \(preset n\); the weights"),
         ({"language": {"rnn": "lstm"}}, r"first: model\.language\.rnn is 'gru' there"),
     ],
-)  # fmt: skip
+)
 def test_another_body_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     save(tmp_path / "first")
     model = build_model("n", ("rec",), vocabulary=KNOWN, **changes)
     with pytest.raises(ValueError, match=message):
-        start_from(tmp_path / "first", model, KNOWN)
+        start_from(tmp_path / "first", model, KNOWN, ())
 
 
 def test_another_dropout_is_no_other_body(tmp_path: Path) -> None:
     save(tmp_path / "first")
-    changes = {"backbone": {"kernel_dropout": 0.0, "attention_dropout": 0.3}, "language": {"dropout": 0.2}}
-    assert start_from(tmp_path / "first", build_model("n", ("rec",), vocabulary=KNOWN, **changes), KNOWN).anew == ()
+    backbone = {"kernel_dropout": 0.0, "block": {"attention_dropout": 0.3}}
+    model = build_model("n", ("rec",), vocabulary=KNOWN, backbone=backbone, language={"dropout": 0.2})
+    assert start_from(tmp_path / "first", model, KNOWN, ()).anew == ()
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere is not a folder; a checkpoint is"):
-        start_from(tmp_path / "nowhere", build_model("n", ("rec",), vocabulary=KNOWN), KNOWN)
-
-
-@pytest.fixture
-def first(world: Path, tmp_path: Path) -> Path:
-    """A short run on boxes; returns its final weights."""
-    train(toy_config(world, tmp_path / "run1", preset="n", data={"size": 64}, max_steps=2, eval_every=0))
-    return tmp_path / "run1" / "final"
-
-
-def test_a_run_starts_from_another_ones_weights(
-    first: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    learned, vocabulary, _ = load_checkpoint(first)
-    capsys.readouterr()
-    config = toy_config(
-        world, tmp_path / "run2", preset="n", data={"size": 64}, max_steps=2, eval_every=0, initial=first
-    )
-    model = build_parts(config).model
-    assert isinstance(model, LaConvNet) and differing(model, learned) == set()
-    said = capsys.readouterr().err
-    assert said.count("start from") == 1 and f"{len(vocabulary.words)} words are taken over" in said
-    assert build_parts(config, rank=1, world_size=2).vocabulary == vocabulary
-    assert "start from" not in capsys.readouterr().err
-    results = train(config)
-    assert results["step"] == 2
-    said = capsys.readouterr().err
-    assert said.count("start from") == 1
-    # A run that goes on has its own weights, and needs the folder no more.
-    first.rename(tmp_path / "gone")
-    more = config.model_copy(update={"max_steps": 3})
-    assert train(more, resume=True)["step"] == 3
-    assert "start from" not in capsys.readouterr().err
-
-
-def test_a_word_that_the_first_run_did_not_know_has_its_own_vector(first: Path, tmp_path: Path) -> None:
-    root = write_world(tmp_path / "more")
-    lines = [json.loads(line) for line in (root / "train.jsonl").read_text().splitlines()]
-    lines[0]["text"] = "the blue dog"
-    (root / "train.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    options = {"preset": "n", "data": {"size": 2 * SIZE}}
-    plain = build_parts(toy_config(root, tmp_path / "plain", **options))
-    started = build_parts(toy_config(root, tmp_path / "started", initial=first, **options))
-    _, known, _ = load_checkpoint(first)
-    assert "dog" in plain.vocabulary and "dog" not in known
-    for parts in (plain, started):
-        assert isinstance(parts.model, LaConvNet) and not parts.model.text.embedding.weight.requires_grad
-    row = plain.vocabulary.id("dog")
-    weights = [parts.model.text.embedding.weight[row] for parts in (plain, started)]  # type: ignore[union-attr, operator, index]
-    assert torch.equal(*weights)
+        start_from(tmp_path / "nowhere", build_model("n", ("rec",), vocabulary=KNOWN), KNOWN, ())

@@ -42,7 +42,7 @@ def test_equals_the_loop(seed, size):
     extent = 4 + torch.rand(3, 2, generator=generator, dtype=torch.float64) * side * 0.9
     targets = torch.cat([corner + extent / 2, extent], 1)
     targets[:, :2] = targets[:, :2].clamp(max=side - 1)
-    cells = read_cells(raw)
+    cells = read_cells(raw, 32)
     positive = assign(cells, targets, 32)
     for row in range(3):
         expected = one_picture(cells.boxes[row].tolist(), cells.centres.tolist(), targets[row].tolist())
@@ -56,7 +56,7 @@ def test_iou_by_hand():
 
 
 def test_no_target_has_no_positive():
-    cells = read_cells(torch.randn(2, 5, 4, 4))
+    cells = read_cells(torch.randn(2, 5, 4, 4), 32)
     targets = torch.tensor([[float("nan")] * 4, [64.0, 64.0, 50.0, 50.0]])
     positive = assign(cells, targets, 32)
     assert not positive[0].any() and positive[1].any()
@@ -64,12 +64,12 @@ def test_no_target_has_no_positive():
 
 def test_no_value_leaves_the_device():
     """On the meta device there are no values: any host sync or data-dependent shape would raise."""
-    cells = read_cells(torch.randn(2, 5, 4, 4, device="meta"))
+    cells = read_cells(torch.randn(2, 5, 4, 4, device="meta"), 32)
     assert assign(cells, torch.zeros(2, 4, device="meta"), 32).shape == (2, 16)
 
 
 def test_the_nearest_cell_is_the_one_whose_centre_is_closest():
-    cells = read_cells(torch.randn(4, 5, 3, 3, generator=torch.Generator().manual_seed(1)))
+    cells = read_cells(torch.randn(4, 5, 3, 3, generator=torch.Generator().manual_seed(1)), 32)
     nan = float("nan")
     targets = torch.tensor([[40.0, 20.0, 5.0, 5.0], [95.0, 95.0, 90.0, 4.0], [nan] * 4, [31.0, 65.0, 8.0, 8.0]])
     assert assign_nearest(cells, targets).nonzero().tolist() == [[0, 1], [1, 8], [3, 6]]

@@ -1,7 +1,5 @@
 """Masks from the network's pixels to the record's: exact where they can be, and the authors' rule beside it."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -10,8 +8,7 @@ from hypothesis import strategies as st
 
 from laconvnet.data import Sample, resize_to_input
 from laconvnet.processing import encode_mask
-from laconvnet.tasks import to_record_masks
-from laconvnet.tasks.masks import attention_loss, true_masks
+from laconvnet.tasks.masks import to_record_masks, true_masks
 
 
 def to_input(mask, size, mode="letterbox"):
@@ -169,32 +166,12 @@ def test_true_masks_are_unions_of_run_lengths_or_the_targets():
     targets = torch.stack([torch.ones(32, 32).bool(), torch.zeros(32, 32).bool(), target])
     encodings = [(encode_mask(a), encode_mask(b)), (), None]
     first, second, third = true_masks(batch(encodings, targets, [[30, 20], [7, 5], [32, 32]]))
-    np.testing.assert_array_equal(first.numpy(), a | b)
+    np.testing.assert_array_equal(first, a | b)
     assert second.shape == (5, 7) and not second.any()
-    assert torch.equal(third, target)
+    np.testing.assert_array_equal(third, target)
+    assert {mask.dtype for mask in (first, second, third)} == {np.dtype(bool)}
 
 
 def test_a_resized_sample_needs_run_lengths():
     with pytest.raises(ValueError, match="sample 'r1' has no mask at its own size of 32 x 16, only one of 32 x 32"):
         true_masks(batch([(), None], torch.zeros(2, 32, 32).bool(), [[32, 32], [32, 16]]))
-
-
-def test_attention_is_to_rest_on_the_targets_evenly():
-    targets = torch.zeros(3, 16, 24, dtype=torch.bool)
-    targets[0, :8, :8] = True  # one cell of 2 x 3
-    targets[1, 8:, 8:12] = targets[1, 8:, 16:20] = True  # half of each of two cells; the last sample has no target
-    even = attention_loss(torch.zeros(3, 2, 3), targets)
-    assert even.item() == pytest.approx(math.log(6))
-    best = torch.full((3, 2, 3), -30.0)
-    best[0, 0, 0] = best[1, 1, 1] = best[1, 1, 2] = 0.0
-    assert attention_loss(best, targets).item() == pytest.approx(math.log(2) / 2)
-    assert attention_loss(best.bfloat16(), targets).dtype == torch.float32
-
-
-def test_attention_learns_nothing_from_samples_without_a_target():
-    scores = torch.randn(2, 2, 2, requires_grad=True)
-    targets = torch.zeros(2, 16, 16, dtype=torch.bool)
-    targets[0, :4, :4] = True
-    attention_loss(scores, targets).backward()
-    assert scores.grad[0].abs().min() > 0 and not scores.grad[1].any()
-    assert attention_loss(scores, torch.zeros_like(targets)).item() == 0

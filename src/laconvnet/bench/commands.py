@@ -13,14 +13,6 @@ if TYPE_CHECKING:
     from laconvnet.bench.report import Report
 
 
-def _present(device: str) -> str:
-    if device != "cpu":
-        from laconvnet.models import named_device
-
-        named_device(device)
-    return device
-
-
 app = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
 
 Preset = Annotated[str, typer.Argument(help="n, t, s, b, s_paper or b_paper.")]

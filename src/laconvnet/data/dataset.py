@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Protocol, get_args
@@ -17,9 +18,10 @@ from torch.utils.data import Dataset
 from laconvnet.data.batch import Example
 from laconvnet.data.folder.schema import Record, SchemaError, iterate_records
 from laconvnet.data.shuffle import shuffled_sentences
-from laconvnet.data.transforms import Augmentation, Mask, ResizeMode, Sample, resize_to_input
+from laconvnet.data.transforms import Augmentation, Sample, resize_to_input
 from laconvnet.processing.masks import decode_mask, resize_mask
-from laconvnet.processing.pictures import ImageError, UInt8Array, read_image
+from laconvnet.processing.pictures import ImageError, read_image
+from laconvnet.processing.resizing import Mask, ResizeMode, UInt8Array
 
 # Pictures are decoded at no less than this factor of the input size, so that the final antialiased resize
 # still sees more detail than it keeps.
@@ -130,6 +132,21 @@ class FolderDataset(Dataset[Example]):
         selected.records = [self.records[index] for index in chosen]
         selected._lines = [self._lines[index] for index in chosen]
         return selected
+
+    def with_texts(self, texts: Mapping[int, str]) -> FolderDataset:
+        """Returns a dataset of the records of these numbers, each with another text."""
+        changed = self.select(texts)
+        changed.records = [replace(self.records[index], text=text) for index, text in texts.items()]
+        return changed
+
+    def seen_as(self, *, size: int | None = None, augment: Augmentation | None = None) -> FolderDataset:
+        """Returns a dataset of the same records with pictures of another input size, or changed ones."""
+        seen = copy.copy(self)
+        if size is not None:
+            seen.size = size
+        if augment is not None:
+            seen.augment, seen._transform = augment, augment.build()
+        return seen
 
     def with_shuffled_sentences(self, seed: int = 0) -> FolderDataset:
         """Returns a dataset with the sentences permuted among the pictures; see `shuffled_sentences`."""

@@ -37,11 +37,11 @@ class Loader(Protocol):
 def build_loader(
     dataset: Dataset[Any],
     sampler: ImageBatchSampler,
-    collator: Callable[[Any], Batch],
+    collator: Callable[[Any], T],
     num_workers: int = 0,
     *,
     pin_memory: bool = False,
-) -> DataLoader[Batch]:
+) -> DataLoader[T]:
     """Builds a loader whose batches do not depend on the number of workers.
 
     Workers start from a clean process, never by copying this one with its threads and locks, so they cannot

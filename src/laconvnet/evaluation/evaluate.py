@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from laconvnet.tasks import Task
-from laconvnet.training.inputs import to_model_input
+from laconvnet.data import Batch, to_device
+from laconvnet.tasks import Answer, MultiTask, Task
 
 
 class EvaluationStopped(Exception):
@@ -18,12 +18,12 @@ class EvaluationStopped(Exception):
 
 def evaluate(
     model: nn.Module,
-    loader: Iterable[dict[str, Any]],
-    task: Task,
+    loader: Iterable[Batch],
+    task: Task[Any] | MultiTask,
     device: torch.device | str,
     *,
     metric: Any = None,
-    on_predictions: Callable[[list[dict[str, Any]]], None] | None = None,
+    on_answers: Callable[[list[Answer]], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> dict[str, float]:
     """Measure a network, every sample once.
@@ -34,7 +34,7 @@ def evaluate(
         task: decodes the outputs and owns the metric.
         device: where the network is.
         metric: what counts; by default a fresh metric of the task.
-        on_predictions: receives the task's JSON-ready predictions of each batch, one per sample, in order.
+        on_answers: receives what the network said of each batch, one answer per sample, in order.
         should_stop: asked before every batch; the evaluation ends when it answers yes.
 
     Returns:
@@ -53,11 +53,10 @@ def evaluate(
             for raw in loader:
                 if should_stop is not None and should_stop():
                     raise EvaluationStopped("the evaluation was asked to stop")
-                batch = to_model_input(raw, device)
-                outputs = model(batch["images"], batch["tokens"])
-                task.update(metric, outputs, batch)
-                if on_predictions is not None:
-                    on_predictions(task.predictions(outputs, batch))
+                batch = to_device(raw, device)
+                answers = task.measure(metric, model(batch["images"], batch["tokens"]), batch)
+                if on_answers is not None:
+                    on_answers(answers)
             return {name: float(value) for name, value in metric.compute().items()}
     finally:
         model.train(was_training)

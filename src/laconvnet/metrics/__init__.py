@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from laconvnet.metrics.boxes import box_iou, box_overlap
+from laconvnet.metrics.boxes import box_intersection, box_iou
 
 if TYPE_CHECKING:
     from laconvnet.metrics.answering import AnswerAccuracy, VQAAccuracy
@@ -40,8 +40,8 @@ __all__ = [
     "SegmentationMetrics",
     "VQAAccuracy",
     "bootstrap_intervals",
+    "box_intersection",
     "box_iou",
-    "box_overlap",
     "intersection_and_union",
 ]
 

@@ -62,14 +62,16 @@ def resolve_config(
     """
     if unknown := [head for head in heads if head not in HEADS]:
         raise ValueError(f"unknown heads {unknown}; allowed: {', '.join(HEADS)}")
-    sections = check(ModelSections, sections_of(preset, overrides), f"preset {preset!r}", "model")
-    return ModelConfig(
-        preset=preset,
-        heads=tuple(heads),  # type: ignore[arg-type]
-        num_answers=num_answers,
-        vocabulary_size=vocabulary_size,
-        **dict(sections),
-    )
+    where = f"preset {preset!r}"
+    sections = check(ModelSections, sections_of(preset, overrides), where, "model")
+    config = {
+        "preset": preset,
+        "heads": list(heads),
+        "num_answers": num_answers,
+        "vocabulary_size": vocabulary_size,
+        **sections.model_dump(mode="json"),
+    }
+    return check(ModelConfig, config, where)
 
 
 def sections_of(preset: str, overrides: Mapping[str, Any]) -> dict[str, Any]:

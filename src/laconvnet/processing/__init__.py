@@ -1,7 +1,17 @@
 """From a picture file and a sentence to tensors, and from masks and boxes back to the pixels of the picture."""
 
 from laconvnet.processing.masks import Box, decode_mask, encode_mask, mask_area, mask_box, resize_mask, union_mask
-from laconvnet.processing.pictures import ImageError, image_size, picture_format, read_image, save_picture, to_rgb
+from laconvnet.processing.pictures import (
+    ImageError,
+    Picture,
+    as_picture,
+    image_size,
+    is_picture,
+    picture_format,
+    read_image,
+    save_picture,
+    to_rgb,
+)
 from laconvnet.processing.processor import Inputs, Preprocess, Processor, pad_tokens, scale_pixels
 from laconvnet.processing.resizing import Frame, ResizeMode, UInt8Array, resize_picture
 
@@ -10,13 +20,16 @@ __all__ = [
     "Frame",
     "ImageError",
     "Inputs",
+    "Picture",
     "Preprocess",
     "Processor",
     "ResizeMode",
     "UInt8Array",
+    "as_picture",
     "decode_mask",
     "encode_mask",
     "image_size",
+    "is_picture",
     "mask_area",
     "mask_box",
     "pad_tokens",

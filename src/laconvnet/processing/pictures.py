@@ -7,8 +7,10 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps
 
 from laconvnet.files import replace_file
@@ -48,6 +50,44 @@ def read_image(path: str | os.PathLike[str], at_least: int | None = None) -> UIn
         if at_least is not None and (factor := min(rgb.size) // at_least) > 1:
             rgb = rgb.reduce(factor)
         return np.asarray(rgb)
+
+
+Picture = str | os.PathLike[str] | Image.Image | npt.NDArray[Any]
+"""A file, a Pillow image, or uint8 (H, W, 3) RGB."""
+
+
+def is_picture(value: object) -> bool:
+    """Return whether a value is a single picture, and not several."""
+    return isinstance(value, str | bytes | os.PathLike | Image.Image | np.ndarray)
+
+
+def as_picture(picture: Picture) -> UInt8Array:
+    """Open a picture, upright and RGB.
+
+    Args:
+        picture: a file, a Pillow image, or uint8 (H, W, 3).
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        ImageError: the file is missing or no picture.
+        ValueError: an array of another shape or dtype.
+        TypeError: none of these.
+    """
+    if isinstance(picture, Image.Image):
+        return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
+    if isinstance(picture, np.ndarray):
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or picture.size == 0:
+            raise ValueError(
+                f"an array picture must be uint8 (H, W, 3) RGB with pixels; got {picture.dtype} {picture.shape}"
+            )
+        return picture
+    if not isinstance(picture, str | os.PathLike):
+        raise TypeError(
+            f"a picture must be a file, a Pillow image or a uint8 (H, W, 3) array, got {type(picture).__name__}"
+        )
+    return read_image(picture)
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:

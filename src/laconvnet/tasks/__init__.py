@@ -49,7 +49,7 @@ def build_task(
         ValueError: no such task, setting or value; the message names it and what is allowed.
     """
     kind = find_task(name)
-    if not isinstance(options, TaskOptions):
+    if not isinstance(options, kind.Options):
         options = check(kind.Options, dict(options or {}), where, name)
     return kind(options, stride=stride)
 

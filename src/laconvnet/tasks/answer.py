@@ -47,15 +47,26 @@ class Answer:
         """The likeliest answer; None where nothing is answered."""
         return self.answers[0][0] if self.answers else None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what is said, as plain values; a mask as COCO run-length encoding."""
+    @property
+    def ranked(self) -> tuple[tuple[Box, float], ...]:
+        """Boxes with their scores, the best one first."""
+        return tuple(zip(self.boxes, self.scores, strict=True))
+
+    def to_json(self, *, masks: bool = True) -> dict[str, Any]:
+        """Return what is said, as plain values.
+
+        Args:
+            masks: whether a mask is told as COCO run-length encoding, or by its number of pixels alone.
+        """
         values: dict[str, Any] = {}
         if self.boxes:
             values |= {"box": _rounded(self.boxes[0]), "score": round(self.scores[0], 4)}
         if len(self.boxes) > 1:
             values |= {"boxes": list(map(_rounded, self.boxes)), "scores": [round(score, 4) for score in self.scores]}
         if self.mask is not None:
-            values["mask"] = encode_mask(self.mask)
+            values["mask_pixels"] = int(self.mask.sum())
+            if masks:
+                values["mask"] = encode_mask(self.mask)
         if self.no_target is not None:
             values["no_target"] = self.no_target
         if self.answers:

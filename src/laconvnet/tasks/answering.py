@@ -69,6 +69,11 @@ class Answering(Task[AnsweringOptions]):
         return options if options.answers else options.model_copy(update={"answers": tuple(answers())})
 
     @property
+    def answers(self) -> tuple[str, ...]:
+        """What can be answered, in the order of the head's outputs."""
+        return self.options.answers
+
+    @property
     def is_soft(self) -> bool:
         """Whether several answers are right to some degree."""
         return self.options.loss == "soft_bce"
@@ -85,6 +90,11 @@ class Answering(Task[AnsweringOptions]):
         answer = "answers" if self.is_soft else "answer"
         looks = self.options.mask_weight or self.options.attention_weight
         return (answer, "masks") if looks else (answer,)
+
+    @property
+    def truth(self) -> tuple[str, ...]:
+        """The keys of a record that judge an answer: masks only teach where to look."""
+        return self.labels[:1]
 
     def serves(self, record: Record) -> bool:
         """Return whether a record is a question or a statement to judge."""
@@ -164,6 +174,20 @@ class Answering(Task[AnsweringOptions]):
         else:
             numbers = torch.tensor([self._numbers[answer] for answer in said], dtype=torch.int64)
             metric.update(numbers.to(metric.device), self._right(batch).to(metric.device), batch["groups"])
+
+    def remarks(self, answers: Sequence[Answer], records: Sequence[Record]) -> dict[str, int]:
+        """Return how many right answers are not in the list, and how many answers given are right nowhere."""
+        from laconvnet.data.answers import as_scores
+
+        right = [set(as_scores(record.answer, record.answers)) for record in records]
+        everywhere = set().union(*right)
+        counts = {
+            "right answers that the network does not know": sum(not each & self._numbers.keys() for each in right),
+            "answers given that are right nowhere in the data": sum(
+                answer.answer not in everywhere for answer in answers
+            ),
+        }
+        return {what: count for what, count in counts.items() if count}
 
     def blind(self, train: Sequence[Record], records: Sequence[Record]) -> Scores:
         """The most frequent answer, the one per first two words, and a linear classifier of words and word pairs."""

@@ -6,7 +6,7 @@ Legend: N batch, A cells.
 import torch
 from torch import Tensor
 
-from laconvnet.metrics import box_overlap
+from laconvnet.metrics import box_intersection
 from laconvnet.tasks.boxes import Cells, to_corners
 
 CENTRE_RADIUS = 2.5  # cells
@@ -17,8 +17,8 @@ TOP = 10
 
 def iou_with_target(boxes: Tensor, targets: Tensor, eps: float = 0.0) -> Tensor:
     """IoU of each cell's box (N, A, 4) with its sample's target (N, 4), both centre x, y, width, height: (N, A)."""
-    areas = boxes[..., 2] * boxes[..., 3], (targets[:, 2] * targets[:, 3])[:, None]
-    intersection, union = box_overlap(to_corners(boxes), to_corners(targets)[:, None], areas=areas)
+    intersection = box_intersection(to_corners(boxes), to_corners(targets)[:, None])
+    union = boxes[..., 2] * boxes[..., 3] + (targets[:, 2] * targets[:, 3])[:, None] - intersection
     return intersection / (union + eps)
 
 

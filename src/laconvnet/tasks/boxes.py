@@ -74,10 +74,10 @@ def best_boxes(raw: Tensor, stride: int, top_k: int = 1) -> tuple[Tensor, Tensor
     if top_k == 1:
         score, index = scores.max(1, keepdim=True)
         return to_corners(cells.boxes.gather(1, index[:, :, None].expand(-1, -1, 4))), score
-    score, index = scores.sort(1, descending=True, stable=True)
+    score, index = scores.sort(dim=1, descending=True, stable=True)
     boxes = to_corners(cells.boxes.gather(1, index[:, :, None].expand(-1, -1, 4)))
     score = score.masked_fill(_suppressed(boxes), 0.0)
-    score, index = score.sort(1, descending=True, stable=True)
+    score, index = score.sort(dim=1, descending=True, stable=True)
     count = min(top_k, score.shape[1])
     return boxes.gather(1, index[:, :count, None].expand(-1, -1, 4)), score[:, :count]
 

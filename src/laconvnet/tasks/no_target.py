@@ -39,4 +39,4 @@ def add_no_target_loss(
 
 def decisions(outputs: Outputs) -> list[bool]:
     """Return of each sample whether the classifier says that nothing is meant."""
-    return (outputs["no_target"] > 0).tolist()  # type: ignore[no-any-return]
+    return (outputs["no_target"] > 0).tolist()

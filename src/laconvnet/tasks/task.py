@@ -29,10 +29,10 @@ class TaskOptions(Section):
     weight: NotNegative = Field(1.0, description="Weight of its loss beside those of other tasks.")
 
 
-Options = TypeVar("Options", bound=TaskOptions)
+OwnOptions = TypeVar("OwnOptions", bound=TaskOptions)
 
 
-class Task(ABC, Generic[Options]):
+class Task(ABC, Generic[OwnOptions]):
     """A task: its settings, what it needs of network and records, loss, decoding, metric and baselines.
 
     A new task is a subclass, entered in `tasks.TASKS`.
@@ -55,11 +55,11 @@ class Task(ABC, Generic[Options]):
     scene_sorts: ClassVar[tuple[str, ...]] = ()
     max_length: ClassVar[int | None] = 15
 
-    def __init__(self, options: Options, *, stride: int = 32):
+    def __init__(self, options: OwnOptions, *, stride: int = 32):
         self.options, self.stride = options, stride
 
     @classmethod
-    def complete(cls, options: Options, answers: Callable[[], Sequence[str]]) -> Options:
+    def complete(cls, options: OwnOptions, answers: Callable[[], Sequence[str]]) -> OwnOptions:
         """Return the settings with what only the data tell.
 
         Args:
@@ -82,6 +82,16 @@ class Task(ABC, Generic[Options]):
     @abstractmethod
     def labels(self) -> tuple[str, ...]:
         """The keys that its records must have."""
+
+    @property
+    def truth(self) -> tuple[str, ...]:
+        """The keys of a record that judge an answer: all of its labels but those that only teach."""
+        return self.labels
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What the outputs of the answer head stand for; empty where it is not needed."""
+        return ()
 
     def serves(self, record: Record) -> bool:
         """Return whether a record is for this task, if it is labelled: here, whether it is an expression."""
@@ -120,6 +130,10 @@ class Task(ABC, Generic[Options]):
     @abstractmethod
     def blind(self, train: Sequence[Record], records: Sequence[Record]) -> Scores:
         """Return what is scored on records without looking, by answers chosen on records of a training split."""
+
+    def remarks(self, answers: Sequence[Answer], records: Sequence[Record]) -> dict[str, int]:
+        """Return counts, by what is counted, of what the values of the metric hide; here, nothing."""
+        return {}
 
     def measure(self, metric: Any, outputs: Outputs, batch: Batch) -> list[Answer]:
         """Decode the outputs for a batch, count them in the metric, and return them."""

@@ -1,6 +1,5 @@
-"""Training and evaluation of a network on a task."""
+"""Training a network on one task or several."""
 
-from laconvnet.evaluation.evaluate import evaluate
 from laconvnet.training.config import (
     DataConfig,
     EMAConfig,
@@ -8,9 +7,8 @@ from laconvnet.training.config import (
     ScheduleConfig,
     TrainConfig,
 )
-from laconvnet.training.config_file import ConfigError, load_config, setting_names
+from laconvnet.training.config_file import ConfigError, load_config
 from laconvnet.training.ema import ExponentialMovingAverage
-from laconvnet.training.inputs import to_model_input
 from laconvnet.training.interrupt import TrainingInterrupted
 from laconvnet.training.memory import keep_freed_memory
 from laconvnet.training.schedule import learning_rate
@@ -25,11 +23,8 @@ __all__ = [
     "ScheduleConfig",
     "TrainConfig",
     "TrainingInterrupted",
-    "evaluate",
     "keep_freed_memory",
     "learning_rate",
     "load_config",
-    "setting_names",
-    "to_model_input",
     "train",
 ]

@@ -2,53 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, create_model, field_validator, model_validator
 
-from laconvnet.data import SERVED
+from laconvnet.models.config import ModelSections
+from laconvnet.models.presets import sections_of
 from laconvnet.scenes import FAMILIES, KINDS, SceneSource, World, picture_size
+from laconvnet.settings import NotNegative, Positive, Section, Share, relocated, section_of
+from laconvnet.tasks import TASKS, TaskOptions, find_task
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+if TYPE_CHECKING:
 
+    class WorldConfig(Section):
+        """Which scenes occur in the embedded world; the defaults are CLEVR's."""
 
-class Section(BaseModel):
-    """A group of settings that cannot be changed after reading and refuses a name it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class WorldConfig(Section):
-    """Which scenes occur in the embedded world; the defaults are CLEVR's."""
-
-    objects: tuple[int, int] = Field(default=World.objects, description="Fewest and most objects of a scene.")
-    shapes: tuple[str, ...] = Field(default=World.shapes, description="Shapes that occur.")
-    sizes: tuple[str, ...] = Field(default=World.sizes, description="Sizes that occur.")
-    colors: tuple[str, ...] = Field(default=World.colors, description="Colours that occur.")
-    materials: tuple[str, ...] = Field(default=World.materials, description="Materials that occur.")
-    textures: tuple[str, ...] = Field(default=World.textures, description="Patterns of the paint, never named.")
-    clutter: int = Field(default=World.clutter, description="Most unnamed small things beside the objects.")
-    field: float = Field(
-        default=World.field, description="Objects stand within this distance of the origin along both axes."
-    )
-    zoom: float = Field(default=World.zoom, description="Focal length of the camera, in CLEVR's.")
-    min_gap: float = Field(default=World.min_gap, description="Least distance between two objects, world units.")
-    margin: float = Field(
-        default=World.margin, description="Least distance of two centres in each direction, world units."
-    )
-    min_visible: float = Field(
-        default=World.min_visible, description="Least visible area of an object, share of the squared picture width."
-    )
-    aspect: float = Field(
-        default=World.aspect, description="Width over height of the widest pictures that show every object whole."
-    )
-    condition: Literal["all", "A", "B"] = Field(
-        default="all", description="Colours of cubes and cylinders: all, or condition A or B of CLEVR-CoGenT."
-    )
+else:
+    WorldConfig = section_of(World, "WorldConfig")
 
 
 class ScenesConfig(Section):
@@ -252,11 +227,13 @@ class TrainConfig(Section):
     """Everything that decides a training run."""
 
     preset: str = Field(description="Name of the network, as build_model knows it.")
-    model: dict[str, Any] = Field(default_factory=dict, description="Changes to the preset, passed to build_model.")
-    tasks: dict[str, dict[str, Any]] = Field(
-        default={"rec": {}},
+    model: dict[str, Any] = Field(
+        default_factory=dict, description="Changes to the preset: backbone, language, neck and head."
+    )
+    tasks: dict[str, SerializeAsAny[TaskOptions]] = Field(
+        default_factory=lambda: {name: task.Options() for name, task in list(TASKS.items())[:1]},
         min_length=1,
-        description="What is learned, rec, res, gres or vqa, each with its options and its weight beside the others.",
+        description="What is learned, each task with its settings and its weight beside the others.",
     )
     data: DataConfig = Field(description="Pictures and sentences.")
     initial: Path | None = Field(
@@ -305,18 +282,56 @@ class TrainConfig(Section):
     tensorboard: bool = Field(default=False, description="Also write the log for TensorBoard.")
     output: Path = Field(description="Folder of the run: weights, log, results and the state to resume from.")
 
+    @classmethod
+    def open_sections(cls) -> Mapping[str, type[BaseModel]]:
+        """Return the settings of networks and of tasks."""
+        fields: dict[str, Any] = {name: (task.Options, ...) for name, task in TASKS.items()}
+        return {"model": ModelSections, "tasks": cast(type[BaseModel], create_model("Tasks", **fields))}
+
+    @field_validator("tasks", mode="plain")
+    @classmethod
+    def _checked_tasks(cls, value: Any) -> dict[str, TaskOptions]:
+        """Settings of each task by its own class."""
+        if not isinstance(value, Mapping) or not value:
+            raise ValueError(f"must map the name of at least one task to its settings, got {value!r}")
+        tasks: dict[str, TaskOptions] = {}
+        for name, options in value.items():
+            kind = find_task(name).Options
+            try:
+                is_checked = isinstance(options, kind)
+                tasks[name] = (
+                    options if is_checked else kind.model_validate_json(json.dumps(options or {}), strict=True)
+                )
+            except ValidationError as error:
+                raise relocated(error, name) from None
+        return tasks
+
+    @cached_property
+    def network(self) -> ModelSections:
+        """The settings of the network: those of the preset, with the changes."""
+        values = sections_of(self.preset, self.model)
+        try:
+            return ModelSections.model_validate_json(json.dumps(values), strict=True)
+        except ValidationError as error:
+            raise relocated(error, "model") from None
+
+    @model_validator(mode="after")
+    def _builds(self) -> TrainConfig:
+        _ = self.network
+        return self
+
     @model_validator(mode="after")
     def _consistent(self) -> TrainConfig:
         scenes = self.data.scenes
         if scenes is not None:
-            served = {sort: SERVED[sort] for sort in scenes.source().sorts}
-            idle = [sort for sort, tasks in served.items() if not set(tasks) & set(self.tasks)]
-            hungry = [task for task in self.tasks if not any(task in tasks for tasks in served.values())]
+            sorts = {name: find_task(name).scene_sorts for name in self.tasks}
+            idle = [sort for sort in scenes.source().sorts if not any(sort in each for each in sorts.values())]
+            hungry = [name for name, each in sorts.items() if not set(each) & set(scenes.source().sorts)]
             if idle or hungry:
                 problem = f"leave out {', '.join(idle)}" if idle else f"there are none for {', '.join(hungry)}"
                 raise ValueError(
                     f"data.scenes.sentences is {scenes.sentences}, tasks are {', '.join(self.tasks)}: {problem}; "
-                    + ", ".join(f"sentences {sort} serve {' and '.join(tasks)}" for sort, tasks in SERVED.items())
+                    + ", ".join(f"{name} learns from {' and '.join(each)}" for name, each in sorts.items())
                 )
         for number, source in enumerate(self.data.sources or ()):
             if unknown := [task for task in source.tasks or () if task not in self.tasks]:
@@ -342,9 +357,19 @@ class TrainConfig(Section):
     @property
     def words_kept(self) -> int | None:
         """Words kept of a sentence, None for all."""
-        if self.data.max_length == "auto":
-            return 15 if self.data.scenes is None and "vqa" not in self.tasks else None
-        return self.data.max_length
+        if self.data.max_length != "auto":
+            return self.data.max_length
+        limits = [find_task(name).max_length for name in self.tasks]
+        known = [limit for limit in limits if limit is not None]
+        return max(known) if self.data.scenes is None and len(known) == len(limits) else None
+
+    def changed(self) -> dict[str, Any]:
+        """Return the settings that are not at their defaults, as plain values."""
+        values = self.model_dump(mode="json", exclude_defaults=True)
+        values["tasks"] = {
+            name: options.model_dump(mode="json", exclude_defaults=True) for name, options in self.tasks.items()
+        }
+        return values
 
     def to_yaml(self) -> str:
         """Every setting, defaults included, as YAML that `load_config` reads back to an equal config."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from laconvnet.settings import explain
 from laconvnet.training.config import TrainConfig
 
 
@@ -76,7 +77,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> TrainConfig:
         # Through JSON, so that strict checking still takes a string for a path and a list for a tuple.
         return TrainConfig.model_validate_json(json.dumps(settings), strict=True)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(error, origin, str(path)))) from None
+        raise ConfigError("\n".join(explain(error, TrainConfig, partial(_place_of, origin, str(path))))) from None
     except TypeError as error:
         raise ConfigError(f"{path}: {error}") from None
 
@@ -97,87 +98,8 @@ def _place(settings: dict[str, Any], name: str, value: Any, override: str) -> No
     settings[last] = value
 
 
-def _explain(error: ValidationError, origin: dict[str, str], path: str) -> Iterator[str]:
-    """One line per wrong setting; the alternatives of one setting share a line."""
-    grouped: dict[str, list[Any]] = {}
-    for item in error.errors():
-        grouped.setdefault(_dotted(item["loc"]), []).append(item)
-    for key, items in grouped.items():
-        related = (text for name, text in origin.items() if f"{key}.".startswith(f"{name}."))
-        nested = (text for name, text in origin.items() if name.startswith(f"{key}."))
-        where = next(related, next(nested, path) if key else path)
-        kinds = {item["type"] for item in items}
-        if "extra_forbidden" in kinds:
-            yield f"{where}: unknown setting {key!r}; {_nearest(key)}"
-        elif "missing" in kinds:
-            yield f"{where}: the setting {key!r} is missing and has no default"
-        elif not key:
-            yield f"{where}: {'; '.join(item['msg'].removeprefix('Value error, ') for item in items)}"
-        else:
-            allowed = " or ".join(dict.fromkeys(item["msg"].removeprefix("Input should be ") for item in items))
-            yield f"{where}: {key} is {items[0]['input']!r}, allowed: {allowed}"
-
-
-def _dotted(location: Sequence[Any]) -> str:
-    """The setting's name: what the location says as far as it follows the sections."""
-    section: type[BaseModel] | None = TrainConfig
-    names: list[str] = []
-    for part in location:
-        if section is None:
-            break
-        if isinstance(part, int):
-            names[-1] += f"[{part}]"
-            continue
-        names.append(str(part))
-        section = _section(section, str(part))
-    return ".".join(names)
-
-
-def _section(parent: type[BaseModel], name: str) -> type[BaseModel] | None:
-    """The settings below a name, which may also be null, or a list of such groups."""
-    field = parent.model_fields.get(name.partition("[")[0])
-    kinds = _kinds(field.annotation) if field else ()
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
-
-
-def _kinds(annotation: Any) -> Iterator[Any]:
-    """A type, and those that it is made of."""
-    yield annotation
-    for inner in get_args(annotation):
-        yield from _kinds(inner)
-
-
-def _is_list(parent: type[BaseModel], name: str) -> bool:
-    return any(get_origin(kind) is tuple for kind in _kinds(parent.model_fields[name].annotation))
-
-
-def setting_names(section: type[BaseModel] = TrainConfig, prefix: str = "") -> list[str]:
-    """List the dotted names of all settings, sections left out.
-
-    Args:
-        section: where to start.
-        prefix: what to put before each name.
-
-    Returns:
-        Names such as "optimizer.lr", or "data.sources[].root" in a list, in the order in which they are declared.
-    """
-    names: list[str] = []
-    for name in section.model_fields:
-        inner = _section(section, name)
-        below = f"{prefix}{name}[]." if _is_list(section, name) else f"{prefix}{name}."
-        names += setting_names(inner, below) if inner else [prefix + name]
-    return names
-
-
-def _nearest(key: str) -> str:
-    """What the unknown setting may have meant: a name beside it, else one like it anywhere."""
-    *sections, last = key.split(".")
-    parent: type[BaseModel] = TrainConfig
-    for section in sections:
-        parent = _section(parent, section) or parent
-    beside = {name: ".".join([*sections, name]) for name in parent.model_fields}
-    anywhere = {name.rpartition(".")[2]: name for name in reversed(setting_names())}
-    for names in (beside, {last: anywhere[last]} if last in anywhere else {}, anywhere):
-        if close := difflib.get_close_matches(last, names, n=1, cutoff=0.7):
-            return f"did you mean {names[close[0]]!r}?"
-    return f"known here: {', '.join(beside.values())}"
+def _place_of(origin: Mapping[str, str], path: str, key: str) -> str:
+    """Where a setting was given: the override that names it, one above it or one below it, or else the file."""
+    above = (text for name, text in origin.items() if f"{key}.".startswith(f"{name}."))
+    below = (text for name, text in origin.items() if name.startswith(f"{key}."))
+    return next(above, next(below, path) if key else path)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -24,17 +24,16 @@ from laconvnet.data import (
     build_loader,
     read_records,
     scene_info,
-    shuffled_sentences,
 )
 from laconvnet.language import Vocabulary
 from laconvnet.scenes import answers, words
-from laconvnet.tasks import Task, labels_of
+from laconvnet.tasks import Task, tasks_for_scenes
 from laconvnet.training.config import ScenesConfig, TrainConfig
 
 Split = FolderDataset | ConcatDataset | SceneDataset
 
 
-def train_dataset(config: TrainConfig, task: Task) -> Split:
+def train_dataset(config: TrainConfig, tasks: Sequence[Task[Any]]) -> Split:
     """The split to learn from, with its random changes and, for the control experiment, shuffled sentences."""
     data = config.data
     augment = Augmentation(
@@ -49,15 +48,15 @@ def train_dataset(config: TrainConfig, task: Task) -> Split:
             size=data.size,
             fresh=data.scenes.fresh,
             augment=augment,
-            with_masks="masks" in chain(*labels_of(task, config.tasks).values()),
+            tasks=tasks,
             shuffle_sentences=is_control,
             seed=config.seed,
             cache=_cache(data.scenes, "train"),
         )
-    return _folders(config, task, "train", augment, is_control)
+    return _folders(config, tasks, "train", augment, is_control)
 
 
-def eval_dataset(config: TrainConfig, task: Task) -> Split:
+def eval_dataset(config: TrainConfig, tasks: Sequence[Task[Any]]) -> Split:
     """The split to evaluate on."""
     data = config.data
     is_control = data.shuffle_sentences in (True, "val")
@@ -67,16 +66,16 @@ def eval_dataset(config: TrainConfig, task: Task) -> Split:
             data.val_split,
             data.scenes.val,
             size=data.size,
-            with_masks="masks" in chain(*labels_of(task, config.tasks).values()),
+            tasks=tasks,
             shuffle_sentences=is_control,
             cache=_cache(data.scenes, "val"),
         )
-    return _folders(config, task, "val", None, is_control)
+    return _folders(config, tasks, "val", None, is_control)
 
 
 def _folders(
     config: TrainConfig,
-    task: Task,
+    tasks: Sequence[Task[Any]],
     name: Literal["train", "val"],
     augment: Augmentation | None,
     is_control: bool,
@@ -85,7 +84,6 @@ def _folders(
     data = config.data
     parts, sources = [], [source for source in data.folders if name == "train" or source.evaluate]
     for source in sources:
-        served = source.tasks or tuple(config.tasks)
         split = (source.train_split or data.train_split) if name == "train" else (source.val_split or data.val_split)
         dataset = FolderDataset(
             source.root,
@@ -93,14 +91,13 @@ def _folders(
             size=data.size,
             resize=data.resize,
             augment=augment,
-            require=labels_of(task, served),
-            tasks=served,
+            tasks=[task for task in tasks if task.name in (source.tasks or config.tasks)],
             seed=config.seed,
         )
         if is_control:
-            dataset.records = shuffled_sentences(dataset.records, config.seed)
-        if name == "val":
-            dataset.records = dataset.records[: data.val_limit]
+            dataset = dataset.with_shuffled_sentences(config.seed)
+        if name == "val" and data.val_limit is not None:
+            dataset = dataset.select(range(min(data.val_limit, len(dataset))))
         parts.append(dataset)
     return parts[0] if data.sources is None else ConcatDataset(parts, [source.weight for source in sources])
 
@@ -123,25 +120,38 @@ def list_words(config: TrainConfig, dataset: Split) -> Vocabulary:
     return Vocabulary.from_texts(texts, data.min_count, data.num_buckets)
 
 
-def list_answers(config: TrainConfig) -> tuple[str, ...]:
-    """The answers to learn: of folders, those that are right often enough, of scenes, all that questions can have.
+def list_answers(config: TrainConfig, task: str) -> tuple[str, ...]:
+    """Return the answers that a task learns to give.
+
+    Of folders, those that are right often enough; of scenes, all that questions can have.
 
     Raises:
         ValueError: no answer is right often enough.
     """
     data = config.data
-    if "vqa" not in config.tasks:
-        return ()
     if data.scenes is not None:
         return answers(data.scenes.source().world.values)
     right = (
         best_answer(record.answer, record.answers)
-        for source in config.data.folders
-        if "vqa" in (source.tasks or config.tasks)
+        for source in data.folders
+        if task in (source.tasks or config.tasks)
         for split in data.answers.splits or (source.train_split or data.train_split,)
         for record in read_records(source.root / f"{split}.jsonl")
     )
     return answer_list((answer for answer in right if answer is not None), data.answers.min_count)
+
+
+def fingerprints(config: TrainConfig) -> dict[str, str]:
+    """Return a hash of each file of records to learn from, by its place among them.
+
+    Scenes are a function of the settings, and have none.
+    """
+    files = [source.root / f"{source.train_split or config.data.train_split}.jsonl" for source in config.data.folders]
+    found = {}
+    for number, path in enumerate(files):
+        with path.open("rb") as file:
+            found[f"{number}: {path.name}"] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def dataset_infos(*configs: TrainConfig) -> list[DatasetInfo]:
@@ -149,9 +159,10 @@ def dataset_infos(*configs: TrainConfig) -> list[DatasetInfo]:
     infos: list[DatasetInfo] = []
     for data in (config.data for config in configs):
         if data.scenes is not None:
-            infos.append(scene_info(data.scenes.source()))
+            source = data.scenes.source()
+            infos.append(scene_info(source, tasks_for_scenes(source.sorts)))
         else:
-            infos += [DatasetInfo.load(source.root) for source in data.folders]
+            infos += [DatasetInfo.load(folder.root) for folder in data.folders]
     return list(dict.fromkeys(infos))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from laconvnet.tasks import Task
+from laconvnet.data import Batch
+from laconvnet.tasks import MultiTask, Task
+from laconvnet.tasks.multi import take
 
 
 class FiniteGuard:
@@ -67,7 +69,7 @@ def non_finite(what: str, value: float, step: int, ids: list[str]) -> FloatingPo
     )
 
 
-def samples_at_fault(task: Task, outputs: dict[str, Any], batch: dict[str, Any]) -> list[str]:
+def samples_at_fault(task: Task[Any] | MultiTask, outputs: dict[str, Tensor], batch: Batch) -> list[str]:
     """Find the samples whose own loss is not finite.
 
     Args:
@@ -78,19 +80,11 @@ def samples_at_fault(task: Task, outputs: dict[str, Any], batch: dict[str, Any])
     Returns:
         Their ids; all ids of the batch when no single sample is to blame.
     """
-    ids: list[str] = batch["ids"]
-
-    def only(index: int, values: dict[str, Any]) -> dict[str, Any]:
-        whole = len(ids)
-        return {
-            name: value[index : index + 1] if isinstance(value, Tensor | list) and len(value) == whole else value
-            for name, value in values.items()
-        }
-
+    ids = batch["ids"]
     with torch.no_grad():
         faulty = [
             name
             for index, name in enumerate(ids)
-            if not bool(task.loss(only(index, outputs), only(index, batch))["loss"].isfinite())
+            if not bool(task.loss(take(outputs, [index]), cast(Batch, take(batch, [index])))["loss"].isfinite())
         ]
     return faulty or ids

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from laconvnet.files import replace_file
+from laconvnet.files import replace_file, to_json
 
 
 class TrainingLog:
@@ -133,27 +132,6 @@ class TrainingLog:
             if row["step"] <= step:
                 kept.append(line + "\n")
         replace_file(self._path, lambda partial: partial.write_text("".join(kept), encoding="utf-8"))
-
-
-def to_json(values: dict[str, Any], *, indent: int | None = None) -> str:
-    """Write values as JSON, in which a number that does not exist is null.
-
-    Args:
-        values: names and plain values, dicts and lists nested.
-        indent: spaces by which each level is indented; None writes one line.
-
-    Returns:
-        JSON as the standard has it, without NaN.
-    """
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: plain(inner) for name, inner in value.items()}
-        if isinstance(value, list | tuple):
-            return [plain(inner) for inner in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return json.dumps(plain(values), indent=indent, allow_nan=False)
 
 
 def _tensorboard(folder: Path, step: int) -> Any:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from laconvnet.data import ConcatDataset, ImageBatchSampler, Loader
+from laconvnet.files import write_json
 from laconvnet.language import Vocabulary, embedding_matrix, load_word_vectors
-from laconvnet.models import Preprocess, build_model, save_checkpoint
-from laconvnet.tasks import Task, build_tasks
+from laconvnet.models import Checkpoint, LaConvNet, build_model
+from laconvnet.models.checkpoint import TASKS
+from laconvnet.models.transfer import start_from
+from laconvnet.processing import Preprocess, Processor
+from laconvnet.processing.processor import VOCABULARY
+from laconvnet.settings import read_json
+from laconvnet.tasks import MultiTask, Task, build_tasks, find_task, together
 from laconvnet.training.card import model_card
 from laconvnet.training.config import TrainConfig
 from laconvnet.training.datasets import dataset_infos, eval_dataset, list_answers, list_words, load, train_dataset
-from laconvnet.training.initial import start_from
 
 
 @dataclass(frozen=True)
@@ -29,45 +34,68 @@ class Parts:
     Attributes:
         model: the network, on the CPU.
         task: loss, decoding and metric.
-        vocabulary: the words and their ids.
+        options: the settings of its tasks, answers included, as plain values.
+        processor: how pictures and sentences reach the network.
         train_loader: batches to learn from; this process's share.
         eval_loader: batches to evaluate on; this process's share, over all processes every sample once.
-        export: writes a checkpoint folder of the network with the metrics it reached.
+        card: writes the model card of a network that reached some metrics.
     """
 
     model: nn.Module
-    task: Task
-    vocabulary: Vocabulary
+    task: Task[Any] | MultiTask
+    options: Mapping[str, Mapping[str, Any]]
+    processor: Processor
     train_loader: Loader
     eval_loader: Loader
-    export: Callable[[Path, nn.Module, dict[str, float]], None]
+    card: Callable[[dict[str, float]], str]
+
+    def export(self, folder: Path, network: nn.Module, metrics: dict[str, float]) -> None:
+        """Write a checkpoint folder of the network with the metrics that it reached."""
+        checkpoint = Checkpoint(cast(LaConvNet, network), self.processor, self.options, self.card(metrics))
+        checkpoint.save(folder)
 
 
-def build_parts(
-    config: TrainConfig, vocabulary: Vocabulary | None = None, *, rank: int = 0, world_size: int = 1
-) -> Parts:
+@dataclass(frozen=True)
+class Begun:
+    """What a run keeps that is resumed, whatever its data say by now.
+
+    Attributes:
+        vocabulary: the words and their ids.
+        options: the settings of its tasks, answers included.
+    """
+
+    vocabulary: Vocabulary
+    options: Mapping[str, Mapping[str, Any]]
+
+    def save(self, folder: Path) -> None:
+        """Write `vocabulary.json` and `tasks.json` into a folder."""
+        self.vocabulary.save(folder / VOCABULARY)
+        write_json(folder / TASKS, dict(self.options))
+
+    @classmethod
+    def load(cls, folder: Path) -> Begun:
+        """Read what `save` wrote."""
+        return cls(Vocabulary.load(folder / VOCABULARY), read_json(folder / TASKS))
+
+
+def build_parts(config: TrainConfig, begun: Begun | None = None, *, rank: int = 0, world_size: int = 1) -> Parts:
     """Build what a run works on, and say on stderr what `initial` gave to it.
 
     Args:
         config: the run's settings.
-        vocabulary: words of a run that is resumed and brings its weights; None lists those of the training split.
+        begun: words and answers of a run that is resumed and brings its weights; None lists those of its data.
         rank: number of this process.
         world_size: number of processes.
 
     Returns:
         The parts; the network's random weights depend on PyTorch's global seed only.
     """
-    answers = list_answers(config)
-    task = build_tasks(config.tasks, answers=answers)
-    train_data, eval_data = train_dataset(config, task), eval_dataset(config, task)
-    if "res" in task.heads and not {"res", "gres"} & {*config.tasks}:
-        raise ValueError(f"tasks.vqa.mask_weight needs a mask head: add res or gres to {', '.join(config.tasks)}")
-    is_resumed = vocabulary is not None
-    if vocabulary is None:
-        vocabulary = list_words(config, train_data)
-    model = build_model(
-        config.preset, tuple(config.tasks), vocabulary=vocabulary, **model_settings(config, task, answers)
-    )
+    tasks = _build_tasks(config, begun)
+    task = together(tasks)
+    answers = next((each.answers for each in tasks if each.answers), ())
+    train_data, eval_data = train_dataset(config, tasks), eval_dataset(config, tasks)
+    vocabulary = list_words(config, train_data) if begun is None else begun.vocabulary
+    model = build_model(config.preset, task.heads, vocabulary=vocabulary, num_answers=len(answers), **config.model)
     model.set_grad_checkpointing(config.grad_checkpointing)
     initialise_embedding(
         model.text.embedding,
@@ -76,13 +104,13 @@ def build_parts(
         standardize=config.standardize_vectors,
         freeze=config.freeze_embedding,
     )
-    if config.initial is not None and not is_resumed:
-        start = start_from(config.initial, model, vocabulary)
+    if config.initial is not None and begun is None:
+        start = start_from(config.initial, model, vocabulary, answers)
         if rank == 0:
             print(start, file=sys.stderr)
 
     data = config.data
-    encode = partial(vocabulary.encode, max_length=config.words_kept)
+    processor = Processor(Preprocess(size=data.size, resize=data.resize, max_length=config.words_kept), vocabulary)
     train_sampler = ImageBatchSampler(
         train_data,
         data.batch_size,
@@ -93,27 +121,26 @@ def build_parts(
         world_size=world_size,
     )
     eval_sampler = ImageBatchSampler(eval_data, data.eval_batch_size, shuffle=False, rank=rank, world_size=world_size)
-    preprocess = Preprocess(size=data.size, resize=data.resize, max_length=config.words_kept)
-    infos = dataset_infos(config)
-
-    def export(folder: Path, network: nn.Module, metrics: dict[str, float]) -> None:
-        card = model_card(config, infos, metrics)
-        save_checkpoint(folder, network, vocabulary=vocabulary, preprocess=preprocess, card=card)
-
     return Parts(
         model=model,
         task=task,
-        vocabulary=vocabulary,
-        train_loader=load(config, train_data, train_sampler, encode),
-        eval_loader=load(config, eval_data, eval_sampler, encode),
-        export=export,
+        options={each.name: each.options.model_dump(mode="json") for each in tasks},
+        processor=processor,
+        train_loader=load(config, train_data, train_sampler, processor.encode),
+        eval_loader=load(config, eval_data, eval_sampler, processor.encode),
+        card=partial(model_card, config, dataset_infos(config)),
     )
 
 
-def model_settings(config: TrainConfig, task: Task, answers: Sequence[str]) -> dict[str, Any]:
-    """The changes to the preset: those of the settings, the heads that the tasks ask for, and the answers."""
-    head = {**config.model.get("head", {}), "no_target": "no_target" in task.heads}
-    return {**config.model, "head": head, "answers": tuple(answers)}
+def _build_tasks(config: TrainConfig, begun: Begun | None) -> tuple[Task[Any], ...]:
+    """The tasks, with the answers of a run that is resumed, or else those of the data."""
+    options: dict[str, Any] = {}
+    for name, given in config.tasks.items():
+        if begun is None:
+            options[name] = find_task(name).complete(given, partial(list_answers, config, name))
+        else:
+            options[name] = begun.options[name]
+    return build_tasks(options, stride=max(config.network.backbone.strides), where=str(config.output / "last" / TASKS))
 
 
 def initialise_embedding(

@@ -31,6 +31,7 @@ class TrainState:
         optimizer: state of the optimiser; it belongs to the raw weights.
         scaler: state of the fp16 loss scale, None without one.
         rng: random number states, one per process.
+        data: hashes of the records that are learned from, by file.
     """
 
     config: dict[str, Any]
@@ -45,6 +46,7 @@ class TrainState:
     optimizer: dict[str, Any]
     scaler: dict[str, Any] | None
     rng: list[dict[str, Any]]
+    data: dict[str, str]
 
     def save(self, path: Path) -> None:
         """Write the state so that the file is at any moment either the previous state or this one.
@@ -151,6 +153,23 @@ def check_same_run(saved: dict[str, Any], now: dict[str, Any]) -> None:
     ]
     if different:
         raise ValueError("the saved run cannot continue with these settings: " + "; ".join(different))
+
+
+def check_same_data(saved: dict[str, str], now: dict[str, str]) -> None:
+    """Refuse to continue a run with other records.
+
+    Args:
+        saved: the hashes that the state was saved with, see `datasets.fingerprints`.
+        now: the hashes of the records to continue with.
+
+    Raises:
+        ValueError: a file of records changed; names it.
+    """
+    if changed := [name for name in saved if saved[name] != now.get(name)]:
+        raise ValueError(
+            "the saved run cannot continue, because its training data changed since: source "
+            f"{', '.join(changed)}; put the old file back, or start a new run with the weights of this one as `initial`"
+        )
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -18,24 +18,25 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from laconvnet.data import set_epoch
-from laconvnet.evaluation.evaluate import evaluate
-from laconvnet.files import replace_file
+from laconvnet.data import Batch, set_epoch, to_device
+from laconvnet.evaluation.evaluate import EvaluationStopped, evaluate
+from laconvnet.files import replace_file, write_json
 from laconvnet.language import Vocabulary
 from laconvnet.training.clock import Clock
 from laconvnet.training.config import TrainConfig
+from laconvnet.training.datasets import fingerprints
 from laconvnet.training.ema import ExponentialMovingAverage
 from laconvnet.training.finite import FiniteGuard, non_finite, samples_at_fault
-from laconvnet.training.inputs import to_model_input
 from laconvnet.training.interrupt import StopRequest, TrainingInterrupted
 from laconvnet.training.memory import keep_freed_memory
 from laconvnet.training.meter import Meter
 from laconvnet.training.optimizer import build_optimizer
-from laconvnet.training.progress import TrainingLog, to_json
+from laconvnet.training.progress import TrainingLog
 from laconvnet.training.schedule import learning_rate
-from laconvnet.training.setup import Parts, build_parts
+from laconvnet.training.setup import Begun, Parts, build_parts
 from laconvnet.training.state import (
     TrainState,
+    check_same_data,
     check_same_run,
     random_state,
     restore_random_state,
@@ -68,14 +69,13 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, Any]:
     accelerator = build_accelerator(config)
     if config.keep_freed_memory and accelerator.device.type == "cpu":
         keep_freed_memory()
-    vocabulary_file = config.output / "last" / "vocabulary.json"
     if accelerator.is_main_process:
         _claim(config.output, resume)
     accelerator.wait_for_everyone()
     torch.manual_seed(config.seed)
     parts = build_parts(
         config,
-        Vocabulary.load(vocabulary_file) if resume else None,
+        Begun.load(config.output / "last") if resume else None,
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
     )
@@ -141,6 +141,8 @@ class Trainer:
         self.metrics: dict[str, float] = {}
         self.guard, self.meter, self.stop = FiniteGuard(), Meter(), StopRequest()
         self._checks_each_step = accelerator.device.type == "cpu"
+        self.fingerprints = fingerprints(config)
+        self._begun = Begun(cast(Vocabulary, parts.processor.tokenizer), parts.options)
         self.clock = Clock(accelerator, config.max_minutes, agree_every=config.log_every)
 
     # --- the run
@@ -200,7 +202,7 @@ class Trainer:
                 self.epoch, self.batch = self.epoch + 1, 0
             self._after_step()
 
-    def _fetched(self, batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _fetched(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The batches; Ctrl-C also reaches the workers, so one that is gone after it is no error."""
         try:
             yield from batches
@@ -209,14 +211,14 @@ class Trainer:
                 raise TrainingInterrupted("stopped while waiting for a batch") from None
             raise
 
-    def _make_step(self, batches: Iterator[dict[str, Any]], count: int) -> None:
+    def _make_step(self, batches: Iterator[Batch], count: int) -> None:
         """One change of the weights, by the mean gradient of `count` batches."""
         rate = self._learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         ids: list[str] = []
         for index, raw in enumerate(batches):
-            batch = to_model_input(raw, self.accelerator.device)
+            batch = to_device(raw, self.accelerator.device)
             ids += batch["ids"]
             is_last = index == count - 1
             with nullcontext() if is_last else self.accelerator.no_sync(self.model):
@@ -234,7 +236,7 @@ class Trainer:
         if self.ema is not None:
             self.ema.update()
 
-    def _watch_loss(self, loss: Tensor, outputs: dict[str, Any], batch: dict[str, Any]) -> None:
+    def _watch_loss(self, loss: Tensor, outputs: dict[str, Tensor], batch: Batch) -> None:
         if self._checks_each_step and not bool(loss.isfinite()):
             ids = samples_at_fault(self.parts.task, outputs, batch)
             raise non_finite("loss", loss.item(), self.step, ids)
@@ -314,19 +316,22 @@ class Trainer:
         began = time.monotonic()
         can_stop = self.accelerator.num_processes == 1
         with self._averaged():
-            metrics = evaluate(
-                self.network,
-                self.parts.eval_loader,
-                self.parts.task,
-                self.accelerator.device,
-                should_stop=(lambda: self.stop.requested) if can_stop else None,
-            )
-            score = metrics[self.parts.task.main_metric]
+            try:
+                metrics = evaluate(
+                    self.network,
+                    self.parts.eval_loader,
+                    self.parts.task,
+                    self.accelerator.device,
+                    should_stop=(lambda: self.stop.requested) if can_stop else None,
+                )
+            except EvaluationStopped as stopped:
+                raise TrainingInterrupted(str(stopped)) from None
+            score = metrics[self.parts.task.headline[0]]
             if not math.isnan(score) and (self.best is None or score >= self.best):
                 self.best = score
                 self._export("best", metrics)
         self.evaluated, self.metrics = self.step, metrics
-        self.log.evaluation(metrics=metrics, main_metric=self.parts.task.main_metric, **self._position())
+        self.log.evaluation(metrics=metrics, main_metric=self.parts.task.headline[0], **self._position())
         self.meter.skip(time.monotonic() - began)
         return metrics
 
@@ -351,7 +356,7 @@ class Trainer:
             "data": "scenes" if config.data.scenes else ", ".join(str(source.root) for source in config.data.folders),
         }
         if self.accelerator.is_main_process:
-            _write_text(config.output / "results.json", to_json(results, indent=2) + "\n")
+            write_json(config.output / "results.json", results)
         self._save()
         return results
 
@@ -375,9 +380,10 @@ class Trainer:
                 optimizer=self.optimizer.state_dict(),
                 scaler=None if scaler is None else scaler.state_dict(),
                 rng=rng,
+                data=self.fingerprints,
             )
             self._last.mkdir(parents=True, exist_ok=True)
-            self.parts.vocabulary.save(self._last / "vocabulary.json")
+            self._begun.save(self._last)
             state.save(self._last / "state.pt")
         self.accelerator.wait_for_everyone()
 
@@ -389,6 +395,7 @@ class Trainer:
         """
         state = TrainState.load(self._last / "state.pt")
         check_same_run(state.config, self.config.model_dump(mode="json"))
+        check_same_data(state.data, self.fingerprints)
         if len(state.rng) != self.accelerator.num_processes:
             raise ValueError(
                 f"the run was saved by {len(state.rng)} processes and cannot continue with "

@@ -1,11 +1,14 @@
 """The blind masks, on records where the best one is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from laconvnet.data import Record
 from laconvnet.processing import encode_mask
-from laconvnet.tasks.blind import BlindMasks, score_blind
+from laconvnet.tasks import build_task
+from laconvnet.tasks.blind.masks import BlindMasks
 
 WIDTH, HEIGHT = 128, 64
 
@@ -52,7 +55,7 @@ def test_several_masks_are_one(records):
 def test_in_gres_no_target_is_an_answer_too(records):
     """Those without a target count for nothing in the choice of the mask."""
     mixed = [*records, *(record(number) for number in range(40, 50))]
-    scores = score_blind("gres", mixed, mixed)
+    scores = build_task("gres").blind(mixed, mixed)
     assert set(scores) == {"whole image", "best constant mask", "no target"}
     nothing = scores["no target"]
     assert (nothing["gIoU"], nothing["cIoU"], nothing["N-acc"], nothing["T-acc"]) == (0.2, 0.0, 1.0, 0.0)
@@ -79,5 +82,13 @@ def test_the_choice_is_that_of_the_seed_and_the_records(records):
 def test_records_without_masks_are_refused(task):
     plain = Record("r", "x.jpg", 9, 9, "it", boxes=((0.0, 0.0, 9.0, 9.0),))
     for train in ([plain], [record(0)], []):
-        with pytest.raises(ValueError, match=f"blind baselines of {task} need records with masks in the training"):
-            score_blind(task, train, [record(0, LEFT)])
+        with pytest.raises(ValueError, match="need records with masks in the training split"):
+            build_task(task).blind(train, [record(0, LEFT)])
+
+
+def test_masks_of_questions_show_where_to_look_and_do_not_count(records):
+    asked = [replace(each, id=f"q{each.id}", answer="yes") for each in [record(n, RIGHT) for n in range(99)]]
+    blind = build_task("res").blind
+    assert blind([*asked, *records], records) == blind(records, records)
+    with pytest.raises(ValueError, match="need records with masks in the training split"):
+        blind(asked, records)

@@ -11,7 +11,7 @@ import torch
 
 from laconvnet.data.folder.schema import Record
 from laconvnet.processing.masks import Box, encode_mask, mask_box
-from laconvnet.processing.pictures import UInt8Array
+from laconvnet.processing.resizing import UInt8Array
 from laconvnet.scenes import SceneSample, Sentence, render
 
 

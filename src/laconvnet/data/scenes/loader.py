@@ -109,7 +109,7 @@ class SceneLoader:
         """Draws pictures and labels, all tensors on the device."""
         batch, scenes, targets = planned
         for name in ("tokens", "frames", "sizes"):
-            batch[name] = batch[name].to(self.device)  # type: ignore[literal-required]
+            batch[name] = batch[name].to(self.device)
         places = {scene: place for place, scene in enumerate(dict.fromkeys(scenes))}
         rendering = render(list(places), self.dataset.size, device=self.device)
         place = torch.tensor([places[scene] for scene in scenes], device=self.device)

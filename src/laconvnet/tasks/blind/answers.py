@@ -109,8 +109,14 @@ class BlindAnswers:
 
     @classmethod
     def fit(cls, records: Sequence[Record], seed: int = 0) -> BlindAnswers:
-        """Choose the answers on the records of a training split."""
+        """Choose the answers on the records of a training split.
+
+        Raises:
+            ValueError: none of them has an answer.
+        """
         labelled = [record for record in records if _right(record) is not None]
+        if not labelled:
+            raise ValueError("blind baselines of answers need records with answer or answers in the training split")
         counts: dict[str, Counter[str | None]] = defaultdict(Counter)
         for record in labelled:
             counts[_first_words(record.text)][_right(record)] += 1

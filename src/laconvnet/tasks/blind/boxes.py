@@ -55,8 +55,14 @@ class BlindBoxes:
 
     @classmethod
     def fit(cls, records: Sequence[Record], seed: int = 0) -> "BlindBoxes":
-        """Choose the boxes on the records of a training split."""
+        """Choose the boxes on the records of a training split.
+
+        Raises:
+            ValueError: none of them has boxes.
+        """
         labelled = [record for record in records if record.boxes]
+        if not labelled:
+            raise ValueError("blind baselines of boxes need records with boxes in the training split")
         boxes, rng = _unit_boxes(labelled), np.random.default_rng(seed)
         rows: dict[str, list[int]] = defaultdict(list)
         for row, record in enumerate(labelled):

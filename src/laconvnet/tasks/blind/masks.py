@@ -36,8 +36,14 @@ class BlindMasks:
 
     @classmethod
     def fit(cls, records: Sequence[Record], seed: int = 0) -> BlindMasks:
-        """Choose the mask on at most 4,000 records with a target, drawn at random."""
-        labelled = [record for record in records if record.masks]
+        """Choose the mask on at most 4,000 expressions with a target, drawn at random.
+
+        Raises:
+            ValueError: there is none.
+        """
+        labelled = [record for record in records if record.masks and record.is_expression]
+        if not labelled:
+            raise ValueError("blind baselines of masks need records with masks in the training split")
         order = np.random.default_rng(seed).permutation(len(labelled))[:_JUDGES]
         masks = np.array([resize_mask(_true_mask(labelled[number]), _GRID, _GRID) for number in order])
         share = masks.mean(0)

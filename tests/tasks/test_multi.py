@@ -1,35 +1,30 @@
 """Several tasks on one network: who learns from what, and is measured on what."""
 
 import math
-import warnings
 
 import pytest
 import torch
 
 from laconvnet.processing import encode_mask
-from laconvnet.tasks import (
-    Answering,
-    GeneralizedSegmentation,
-    Grounding,
-    Segmentation,
-    SeveralTasks,
-    build_tasks,
-    labels_of,
-)
-from laconvnet.tasks.several import rows_of, take
+from laconvnet.tasks import MultiTask, build_task, build_tasks, combine
+from laconvnet.tasks.multi import rows_of, take
 
 ANSWERS = ("yes", "no", "red")
 SERVED = [("rec", "res"), ("vqa",), ("gres",), ("rec", "res"), ("vqa", "other"), ("gres",), ()]
 
 
+OPTIONS = {
+    "rec": {"l1_weight": 1.0},
+    "res": {"dice_weight": 1.0},
+    "gres": {"no_target": "classifier"},
+    "vqa": {"answers": ANSWERS},
+}
+
+
 def several(**weights):
-    tasks = [
-        Grounding(l1_weight=1.0),
-        Segmentation(dice_weight=1.0),
-        GeneralizedSegmentation(no_target="classifier"),
-        Answering(answers=ANSWERS),
-    ]
-    return SeveralTasks(tasks, weights)
+    return MultiTask(
+        build_tasks({name: options | {"weight": weights.get(name, 1.0)} for name, options in OPTIONS.items()})
+    )
 
 
 def make_batch(served):
@@ -107,10 +102,7 @@ def test_a_task_without_rows_gives_its_heads_gradients_of_zero():
     losses["loss"].backward()
     for name in ("no_target", "answer"):
         assert torch.equal(outputs[name].grad, torch.zeros_like(outputs[name]))
-    alone = (
-        Grounding(l1_weight=1.0).loss(outputs, batch)["loss"]
-        + Segmentation(dice_weight=1.0).loss(outputs, batch)["loss"]
-    )
+    alone = sum(build_task(name, OPTIONS[name]).loss(outputs, batch)["loss"] for name in ("rec", "res"))
     assert losses["loss"].item() == pytest.approx(alone.item())
 
 
@@ -126,38 +118,60 @@ def test_metrics_are_those_of_each_task_on_its_rows(batch):
     task, outputs = several(), make_outputs(7)
     metric = task.metric().to("cpu")
     with torch.no_grad():
-        task.update(metric, outputs, batch)
+        task.measure(metric, outputs, batch)
         values = {name: float(value) for name, value in metric.compute().items()}
         expected = {}
         for each, rows in zip(task.tasks, ([0, 3], [0, 3], [2, 5], [1, 4]), strict=True):
             single = each.metric()
-            each.update(single, take(outputs, rows), take(batch, rows))
+            each.measure(single, take(outputs, rows), take(batch, rows))
             expected |= {f"{each.name}/{name}": float(value) for name, value in single.compute().items()}
     main = [expected[name] for name in ("rec/accuracy@0.5", "res/mean_iou", "gres/gIoU", "vqa/accuracy")]
     assert values == pytest.approx(expected | {"mean": sum(main) / 4}, nan_ok=True)
-    assert task.main_metric == "mean" and "vqa/accuracy/odd" in values
+    assert task.headline == ("mean",) and "vqa/accuracy/odd" in values
 
 
 def test_the_mean_is_unknown_where_a_task_was_not_measured():
     task = several()
     metric = task.metric()
     with torch.no_grad():
-        task.update(metric, make_outputs(2), make_batch([("rec", "res")] * 2))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchmetrics may say that a metric has counted nothing
-        values = metric.compute()
+        task.measure(metric, make_outputs(2), make_batch([("rec", "res")] * 2))
+    values = metric.compute()
     assert math.isnan(values["mean"]) and math.isnan(values["vqa/accuracy"]) and not math.isnan(values["res/mean_iou"])
 
 
-def test_predictions_hold_what_every_task_says(batch):
+def test_an_answer_holds_what_the_tasks_of_its_sample_say(batch):
     task, outputs = several(), make_outputs(7)
     with torch.no_grad():
-        answers = task.predictions(outputs, batch)
-        singles = [each.predictions(outputs, batch) for each in task.tasks]
-    assert len(answers) == 7
-    for row, answer in enumerate(answers):
-        assert set(answer) == {"box", "score", "mask", "no_target", "answer", "answer_score"}
-        assert all(answer[name] == value for single in singles for name, value in single[row].items())
+        answers = task.measure(task.metric(), outputs, batch)
+        singles = [each.decode(outputs, batch["frames"], batch["sizes"]) for each in task.tasks]
+    expected = [
+        combine(single[row] for each, single in zip(task.tasks, singles, strict=True) if each.name in served)
+        for row, served in enumerate(SERVED)
+    ]
+    assert [answer.to_json() for answer in answers] == [answer.to_json() for answer in expected]
+    assert [set(answer.to_json()) for answer in answers] == [
+        {"box", "score", "mask", "mask_pixels"},
+        {"answer", "answers"},
+        {"mask", "mask_pixels", "no_target"},
+        {"box", "score", "mask", "mask_pixels"},
+        {"answer", "answers"},
+        {"mask", "mask_pixels", "no_target"},
+        set(),
+    ]
+
+
+def test_a_decision_of_one_task_removes_the_box_of_another():
+    task = MultiTask(build_tasks({"rec": {}, "gres": {"no_target": "classifier"}}))
+    batch, outputs = make_batch([("rec", "gres")] * 2), make_outputs(2)
+    outputs["no_target"] = torch.tensor([1.0, -1.0])
+    metric = task.metric()
+    with torch.no_grad():
+        absent, present = task.measure(metric, outputs, batch)
+    assert absent.no_target is True and absent.box is None and not absent.mask.any()
+    assert present.no_target is False and present.box is not None and present.mask.any()
+    alone = build_task("rec").metric()
+    build_task("rec").measure(alone, {"rec": outputs["rec"].detach()}, batch)
+    assert metric.compute()["rec/mean_iou"] == alone.compute()["mean_iou"], "each is measured by what it says itself"
 
 
 def test_names_and_heads():
@@ -166,57 +180,16 @@ def test_names_and_heads():
     assert task.heads == ("rec", "res", "no_target", "answer")
 
 
-@pytest.mark.parametrize(
-    ("weights", "message"),
-    [
-        ({"snli": 1.0}, r"weights of \['snli'\], which are not among the tasks rec, res, gres, vqa"),
-        ({"rec": -1.0, "res": 2.0}, r"weights of tasks must be 0 or more, got {'rec': -1.0}"),
-        ({"vqa": math.nan}, "must be 0 or more, got {'vqa': nan}"),
-    ],
-)
-def test_bad_weights(weights, message):
-    with pytest.raises(ValueError, match=message):
-        several(**weights)
+def test_one_classifier_serves_two_tasks():
+    task = MultiTask(build_tasks({"rec": {"no_target": "classifier"}, "gres": {"no_target": "classifier"}}))
+    assert task.heads == ("rec", "no_target", "res")
+    outputs = make_outputs(4)
+    task.loss(outputs, make_batch([("rec",), (), ("gres",), ("rec", "gres")]))["loss"].backward()
+    assert outputs["no_target"].grad.nonzero().flatten().tolist() == [0, 2, 3]
 
 
-def test_tasks_are_built_with_their_options_and_weights():
-    one = build_tasks({"rec": {"l1_weight": 2.0}})
-    assert isinstance(one, Grounding) and one.l1_weight == 2.0
-    options = {"res": {"weight": 0.5, "dice_weight": 1.0}, "vqa": {"loss": "soft_bce"}}
-    both = build_tasks(options, answers=ANSWERS)
-    assert isinstance(both, SeveralTasks) and both.name == "res+vqa"
-    assert both.weights == {"res": 0.5, "vqa": 1.0}
-    segmentation, answering = both.tasks
-    assert segmentation.dice_weight == 1.0
-    assert answering.answers == ANSWERS and answering.kind == "soft_bce"
-    assert options == {"res": {"weight": 0.5, "dice_weight": 1.0}, "vqa": {"loss": "soft_bce"}}, "options were changed"
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({}, "at least one task is needed, of rec, res, gres, vqa"),
-        ({"rec": {}, "caption": {}}, "unknown task 'caption'; allowed: rec, res, gres, vqa"),
-        ({"rec": {"dice_weight": 1.0}}, "options of task 'rec'.*dice_weight"),
-        ({"rec": {"weight": -1.0}}, "weights of tasks must be 0 or more, got {'rec': -1.0}"),
-        ({"vqa": {}}, "answers must be at least one"),
-    ],
-)
-def test_bad_tasks(options, message):
-    with pytest.raises(ValueError, match=message):
-        build_tasks(options)
-
-
-def test_labels_that_records_need():
-    task = several()
-    assert labels_of(task, ["rec"]) == {"rec": ("boxes",)}
-    assert labels_of(task, ["vqa", "res"]) == {"res": ("masks",), "vqa": ("answer",)}
-    assert labels_of(task, []) == {}
-    assert labels_of(Segmentation(), ["res"]) == {"res": ("masks",)} and labels_of(Segmentation(), ["rec"]) == {}
-
-
-def test_options_that_are_no_options_are_named() -> None:
-    with pytest.raises(ValueError, match="weight of task 'rec' must be a number, got 'x'"):
-        build_tasks({"rec": {"weight": "x"}})
-    with pytest.raises(ValueError, match=r"see data\.answers"):
-        build_tasks({"vqa": {"answers": ["yes"]}}, answers=("yes",))
+def test_a_task_of_no_weight_is_measured_and_teaches_nothing(batch):
+    task, outputs = several(vqa=0.0), make_outputs(7)
+    losses = task.loss(outputs, batch)
+    losses["loss"].backward()
+    assert losses["vqa/loss"] > 0 and not outputs["answer"].grad.any() and outputs["rec"].grad.any()

@@ -7,18 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from laconvnet.files import replace_file
-from laconvnet.tasks import TASKS
+from laconvnet.tasks import find_task
 
-MAIN = {name: task.main_metric for name, task in TASKS.items()}
-"""The value of each task by which parts are compared."""
-
-_ALSO = {
-    "rec": ("accuracy@0.25", "accuracy@0.75", "mean_iou"),
-    "res": ("oIoU", "Pr@0.5", "Pr@0.9"),
-    "gres": ("cIoU", "N-acc", "T-acc"),
-    "vqa": (),
-}
-_BEGIN, _END = "<!-- laconvnet eval --all: begin -->", "<!-- end -->"
+_BEGIN, _END = "<!-- tools/score_release.py: begin -->", "<!-- end -->"
 
 
 def percent(value: float | None) -> str:
@@ -43,7 +34,7 @@ def overview(tasks: Mapping[str, Mapping[str, Any]]) -> str:
     """Every task in a row: its main value with its interval, beside the best blind baseline and shuffled sentences."""
     rows = []
     for task, result in tasks.items():
-        main = MAIN[task]
+        main, *also = find_task(task).headline
         best = max(result["blind"], key=lambda name: result["blind"][name][main])
         rows.append(
             [
@@ -52,7 +43,7 @@ def overview(tasks: Mapping[str, Mapping[str, Any]]) -> str:
                 f"{percent(result['blind'][best][main])} ({best})",
                 f"**{with_interval(result['metrics'][main], result['intervals'][main])}**",
                 percent(result["shuffled"][main]),
-                ", ".join(f"{name} {percent(result['metrics'][name])}" for name in _ALSO[task]),
+                ", ".join(f"{name} {percent(result['metrics'][name])}" for name in also),
             ]
         )
     header = ["", "sentences / pictures", "best blind baseline", "network", "its sentences shuffled", "also"]
@@ -66,10 +57,11 @@ def parts(tasks: Mapping[str, Mapping[str, Any]], by: str) -> str:
     for label in labels:
         found = [result["by"][by].get(label) for result in tasks.values()]
         cells = [
-            "–" if part is None else _with_count(part, MAIN[task]) for task, part in zip(tasks, found, strict=True)
+            "–" if part is None else _with_count(part, find_task(task).headline[0])
+            for task, part in zip(tasks, found, strict=True)
         ]
         rows.append([label.replace("_", " "), *cells])
-    return table([by, *(f"`{task}`, {MAIN[task]}" for task in tasks)], rows)
+    return table([by, *(f"`{task}`, {find_task(task).headline[0]}" for task in tasks)], rows)
 
 
 def _with_count(part: Mapping[str, Any], name: str) -> str:
@@ -80,7 +72,7 @@ def put_between_markers(path: Path, text: str) -> None:
     """Put a text into a Markdown file, in the place of what stands between its markers.
 
     Args:
-        path: a file with a line `<!-- laconvnet eval --all: begin -->` and, after it, a line `<!-- end -->`.
+        path: a file with a line `<!-- tools/score_release.py: begin -->` and, after it, a line `<!-- end -->`.
         text: what shall stand there.
 
     Raises:
@@ -102,3 +94,19 @@ def around_markers(path: Path) -> tuple[str, str]:
     if not begin or not end or _BEGIN in rest or _END in after:
         raise ValueError(f"{path} needs the line {_BEGIN} and after it the line {_END}, each once")
     return before + begin, end + after
+
+
+def result_table(result: Mapping[str, Any]) -> str:
+    """What `score_checkpoint` returned, for a terminal: the headline of all records and of each group, and remarks."""
+    rows = [_result_row("all", result, result["headline"])]
+    rows += [_result_row(name, part, result["headline"]) for name, part in result["groups"].items()]
+    for name, values in result.get("blind", {}).items():
+        rows.append({"": f"blind: {name}", **{each: percent(values.get(each)) for each in result["headline"]}})
+    lines = [f"{result['task']} of {result['model']} on {result['data']}, split {result['split']}", "", text(rows)]
+    lines += [f"{what}: {count:,}" for what, count in result["remarks"].items()]
+    return "\n".join(lines)
+
+
+def _result_row(name: str, part: Mapping[str, Any], headline: Sequence[str]) -> dict[str, Any]:
+    row = {"": name, "sentences": f"{part['n']:,}"}
+    return row | {each: with_interval(part["metrics"][each], part["intervals"][each]) for each in headline}

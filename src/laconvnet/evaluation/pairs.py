@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from laconvnet.data import DatasetInfo, DatasetWriter, Record, draw_scenes
+from laconvnet.evaluation.score import Score
 from laconvnet.metrics import AnswerAccuracy
 from laconvnet.scenes import Program, Scene, SceneSample, SceneSource, Sentence
 from laconvnet.scenes.chance import pick
@@ -19,7 +20,6 @@ from laconvnet.scenes.facts import facts_about
 from laconvnet.scenes.grammar import expression
 from laconvnet.scenes.programs import SCENE, find_targets
 from laconvnet.scenes.scene import DIRECTIONS, SHAPES
-from laconvnet.scoring import Score
 
 Pair: TypeAlias = tuple[Sentence, Sentence]
 
@@ -113,6 +113,13 @@ def opposite_directions(scene: Scene, rng: np.random.Generator) -> Pair | None:
     return first, second
 
 
+PAIRS: Final[dict[str, tuple[Callable[[Scene, np.random.Generator], Pair | None], str]]] = {
+    "swapped nouns": (swapped_nouns, "gres"),
+    "opposite directions": (opposite_directions, "rec"),
+}
+"""Makers of pairs by name, each with the sort of sentences that a network must have learned from to tell them apart."""
+
+
 def find_pairs(
     source: SceneSource, make: Callable[[Scene, np.random.Generator], Pair | None], count: int
 ) -> list[SceneSample]:
@@ -157,7 +164,7 @@ def write_pairs(out: Path, samples: Sequence[SceneSample], size: int) -> None:
                 Image.fromarray(scene.image).save(images / f"{scene.name}.png", compress_level=1)
                 yield from (scene.record(number, with_masks=True) for number in range(len(scene.sentences)))
 
-    info = DatasetInfo("word order pairs", "laconvnet.report.pairs", "CC0-1.0", ("rec", "res", "gres"))
+    info = DatasetInfo("word order pairs", "laconvnet.evaluation.pairs", "CC0-1.0", ())
     with DatasetWriter(out, info) as writer:
         writer.write_split("pairs", records(writer.aside / "images"))
 
@@ -172,7 +179,7 @@ def summarize_pairs(outcome: Score, metric: str) -> dict[str, Any]:
     Returns:
         "n" pairs; "first", "second" and "both", the shares of pairs of which these are right; "interval" of "both".
     """
-    right = torch.tensor([outcome.of([number]).values()[metric] > _FOUND for number in range(len(outcome.records))])
+    right = torch.tensor(outcome.value_of_each(metric)) > _FOUND
     first, second = right[0::2], right[1::2]
     both = (first & second).double()
     counted = Score(outcome.records[0::2], AnswerAccuracy(), torch.stack([torch.ones_like(both), both], 1))

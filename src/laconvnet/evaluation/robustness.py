@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from laconvnet.data import generate
-from laconvnet.language import Vocabulary
-from laconvnet.models import LaConvNet, Preprocess
-from laconvnet.report.changes import PHOTOGRAPH_SENTENCE_CHANGES, PICTURE_CHANGES, SENTENCE_CHANGES
-from laconvnet.report.pairs import find_pairs, opposite_directions, summarize_pairs, swapped_nouns, write_pairs
-from laconvnet.report.subject import Subject
-from laconvnet.report.tables import percent, table, with_interval
+from laconvnet.data import FolderDataset, generate
+from laconvnet.evaluation.changes import PHOTOGRAPH_SENTENCE_CHANGES, PICTURE_CHANGES, SENTENCE_CHANGES, Always
+from laconvnet.evaluation.pairs import PAIRS, find_pairs, summarize_pairs, write_pairs
+from laconvnet.evaluation.score import Score, learned_task, score, split_to_score
+from laconvnet.evaluation.tables import percent, table, with_interval
+from laconvnet.models import Checkpoint
 from laconvnet.scenes import SceneSource, World
 from laconvnet.scenes.scene import TEXTURES
-from laconvnet.scoring import Score
-from laconvnet.tasks import Task
+from laconvnet.tasks import Task, find_task
 
 SIZES: Final = (64, 96, 128, 160, 192, 224)
 """Sides of the square input that are tried, in pixels."""
@@ -50,9 +49,7 @@ def other_worlds(world: World) -> dict[str, World]:
 
 
 def robustness(
-    network: LaConvNet,
-    vocabulary: Vocabulary,
-    preprocess: Preprocess,
+    checkpoint: Checkpoint,
     data: Path,
     split: str,
     task: str,
@@ -66,15 +63,13 @@ def robustness(
 
     Every change is measured beside the same records unchanged, but for other worlds: these have records of their own,
     of as many scenes, and stand beside the whole split. Word order pairs are measured as far as the network learned
-    their tasks: `swapped_nouns` with "gres", `opposite_directions` with "rec".
+    from their sort of sentences: `swapped_nouns` any number of targets, `opposite_directions` one.
 
     Args:
-        network: the network.
-        vocabulary: the words its ids stand for.
-        preprocess: how pictures and sentences reach it.
+        checkpoint: the model.
         data: dataset folder.
         split: its split.
-        task: what to score; one of the network's tasks.
+        task: what to score; one of the checkpoint's tasks.
         source: where the scenes of `data` come from; None for photographs, which have fewer changes of the sentence,
             no other worlds and no pairs.
         limit: most records, the first ones; None for all.
@@ -92,27 +87,30 @@ def robustness(
         ValueError: the network did not learn the task, the limit is below 1, or records lack the task's labels.
         FileNotFoundError: a file is missing.
     """
-    subject = Subject(network, vocabulary, preprocess, batch_size, device)
-    scored = subject.task(task, data, split)
-    records = subject.first_records(scored, data, split, limit)
-    metric = scored.main_metric
-    unchanged = subject.score(scored, data, split, records)
+    if limit is not None and limit < 1:
+        raise ValueError(f"the limit must be at least 1 record, or None for all, got {limit}")
+    scored = learned_task(checkpoint, task)
+    run = partial(score, checkpoint, task=scored, batch_size=batch_size, device=device)
+    dataset = split_to_score(checkpoint, data, split, scored)
+    if limit is not None:
+        dataset = dataset.select(range(min(limit, len(dataset))))
+    records, metric = dataset.records, scored.headline[0]
+    unchanged = run(dataset)
 
     sentences = []
     for name, change in (SENTENCE_CHANGES if source is not None else PHOTOGRAPH_SENTENCE_CHANGES).items():
         changed = {number: text for number, record in enumerate(records) if (text := change(record.text)) is not None}
         if changed:
-            others = [replace(records[number], text=text) for number, text in changed.items()]
-            after = subject.score(scored, data, split, others)
+            after = run(dataset.with_texts(changed))
             sentences.append(_row(name, metric, unchanged.of(list(changed)), after))
     pictures = [
-        _row(name, metric, unchanged, subject.score(scored, data, split, records, change=alter))
+        _row(name, metric, unchanged, run(dataset.seen_as(augment=Always(change=alter))))
         for name, alter in PICTURE_CHANGES.items()
     ]
     sizes = [
-        _row(f"{size} × {size}", metric, unchanged, subject.score(scored, data, split, records, size=size))
+        _row(f"{size} × {size}", metric, unchanged, run(dataset.seen_as(size=size)))
         for size in SIZES
-        if size != preprocess.size
+        if size != checkpoint.processor.preprocess.size
     ]
     scenes = len({record.image for record in records})
     return {
@@ -124,8 +122,8 @@ def robustness(
         "sentences": sentences,
         "pictures": pictures,
         "sizes": sizes,
-        "worlds": [] if source is None else _worlds(subject, scored, unchanged, source, scenes),
-        "pairs": {} if source is None else _pairs(subject, source, scenes),
+        "worlds": [] if source is None else _worlds(checkpoint, scored, unchanged, source, scenes, run),
+        "pairs": {} if source is None else _pairs(checkpoint, source, scenes, batch_size, device),
     }
 
 
@@ -139,31 +137,41 @@ def _row(name: str, metric: str, before: Score, after: Score) -> dict[str, Any]:
     }
 
 
-def _worlds(subject: Subject, task: Task, unchanged: Score, source: SceneSource, scenes: int) -> list[dict[str, Any]]:
+def _worlds(
+    checkpoint: Checkpoint,
+    task: Task[Any],
+    unchanged: Score,
+    source: SceneSource,
+    scenes: int,
+    run: Callable[[FolderDataset], Score],
+) -> list[dict[str, Any]]:
     rows = []
     for name, world in other_worlds(source.world).items():
-        side = subject.preprocess.size
+        side = checkpoint.processor.preprocess.size
         size = (round(_WIDE * side), side) if name == "wide pictures" else (side, side)
         with TemporaryDirectory() as folder:
             out = Path(folder) / "world"
             generate(out, replace(source, world=world), {"test": scenes}, size=size)
-            rows.append(_row(name, task.main_metric, unchanged, subject.score(task, out, "test")))
+            after = run(split_to_score(checkpoint, out, "test", task))
+            rows.append(_row(name, task.headline[0], unchanged, after))
     return rows
 
 
-def _pairs(subject: Subject, source: SceneSource, count: int) -> dict[str, dict[str, Any]]:
+def _pairs(
+    checkpoint: Checkpoint, source: SceneSource, count: int, batch_size: int, device: str
+) -> dict[str, dict[str, Any]]:
     results = {}
-    for name, make, needed in (
-        ("swapped nouns", swapped_nouns, "gres"),
-        ("opposite directions", opposite_directions, "rec"),
-    ):
-        samples = find_pairs(source, make, count) if needed in subject.network.config.tasks else []
-        if samples:
+    for name, (make, sort) in PAIRS.items():
+        learned = next((each for each in checkpoint.tasks if sort in find_task(each).scene_sorts), None)
+        samples = find_pairs(source, make, count) if learned is not None else []
+        if learned is not None and samples:
             with TemporaryDirectory() as folder:
                 out = Path(folder) / "pairs"
-                write_pairs(out, samples, subject.preprocess.size)
-                task = subject.task(needed, out, "pairs")
-                results[name] = summarize_pairs(subject.score(task, out, "pairs"), task.main_metric)
+                write_pairs(out, samples, checkpoint.processor.preprocess.size)
+                task = learned_task(checkpoint, learned)
+                dataset = split_to_score(checkpoint, out, "pairs", task)
+                outcome = score(checkpoint, dataset, task, batch_size=batch_size, device=device)
+                results[name] = summarize_pairs(outcome, task.headline[0])
     return results
 
 
