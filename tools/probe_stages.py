@@ -21,7 +21,7 @@ from torch import Tensor
 from laconvnet.data import Collator, FolderDataset, ImageBatchSampler, build_loader
 from laconvnet.language import Vocabulary
 from laconvnet.models import LaConvNet, Preprocess, load_checkpoint
-from laconvnet.report.tables import percent, table
+from laconvnet.tables import markdown, percent
 
 WEIGHT_DECAY = 1e-3
 
@@ -35,15 +35,16 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=2000, help="questions of each attribute to learn from")
     arguments = parser.parse_args()
     network, vocabulary, preprocess = load_checkpoint(arguments.model)
-    rows: dict[str, list[str]] = {}
+    rows: dict[str, dict[str, str]] = {}
     for attribute in arguments.attributes:
         (learned, right), (tested, truth) = (
             features(network, vocabulary, preprocess, arguments.data, split, attribute, arguments.questions)
             for split in ("train", "val")
         )
         for name, values in learned.items():
-            rows.setdefault(name, [name]).append(percent(accuracy(values, right, tested[name], truth)))
-    print(table(["map", *arguments.attributes], list(rows.values())))
+            share = accuracy(values, right, tested[name], truth)
+            rows.setdefault(name, {"map": name})[attribute] = percent(share)
+    print(markdown(list(rows.values())))
 
 
 @torch.no_grad()

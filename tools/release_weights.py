@@ -27,7 +27,7 @@ from laconvnet.data import Collator, FolderDataset, ImageBatchSampler, build_loa
 from laconvnet.language import Vocabulary
 from laconvnet.models import LaConvNet, Preprocess, load_checkpoint, save_checkpoint
 from laconvnet.models.checkpoint import as_computed, as_stored
-from laconvnet.report.tables import table
+from laconvnet.tables import markdown
 from laconvnet.tasks import build_tasks
 from laconvnet.training import TrainConfig, load_config
 from laconvnet.training.card import model_card
@@ -167,12 +167,15 @@ def curve(run: Path) -> str:
     evaluations = [line for line in lines if line["kind"] == "eval"]
     results: dict[str, Any] = json.loads((run / "results.json").read_text(encoding="utf-8"))
     names = [name for name in results["metrics"] if name.split("/")[-1] in MAIN and name.count("/") <= 1]
-    head = ["epochs", "minutes", *names]
     rows = [
-        [f"{line['epoch']:.2f}", f"{line['seconds'] / 60:.0f}", *(f"{line['metrics'][name]:.3f}" for name in names)]
+        {
+            "epochs": f"{line['epoch']:.2f}",
+            "minutes": f"{line['seconds'] / 60:.0f}",
+            **{name: f"{line['metrics'][name]:.3f}" for name in names},
+        }
         for line in evaluations
     ]
-    return f"`{run.name}`, {results['seconds'] / 60:.0f} minutes:\n\n{table(head, rows)}"
+    return f"`{run.name}`, {results['seconds'] / 60:.0f} minutes:\n\n{markdown(rows)}"
 
 
 if __name__ == "__main__":

@@ -13,16 +13,16 @@ from typing import Any
 
 from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
 from laconvnet.data import Record, generate, read_image, read_records
 from laconvnet.data.drawing import contact_sheet, enlarge, outline
 from laconvnet.data.images import save_picture
 from laconvnet.models.checkpoint import replace_folder
 from laconvnet.predictor import Prediction, Predictor, draw
-from laconvnet.report import MAIN, SORTS, percent
+from laconvnet.report import MAIN, SORTS
 from laconvnet.scenes import WORLDS, SceneSource
 from laconvnet.scoring import score_checkpoint
+from laconvnet.tables import percent, text
 
 SCENES, PHOTOGRAPHS = "scenes-t", "photos-t"
 """The shipped weights that the demo uses."""
@@ -85,7 +85,7 @@ def run_demo(
     seconds = round(time.monotonic() - began, 1)
     results = {"tasks": scores, "scenes": scenes, "seed": seed, "seconds": seconds}
     (output / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    console.print(_table(scores, scenes))
+    console.print(f"{scenes} scenes that the network has not seen:\n{_table(scores)}", highlight=False, soft_wrap=True)
     console.print(f"{seconds:.0f} seconds in all. Look at")
     written = {
         "photo.png": "what it found in the photograph",
@@ -142,10 +142,9 @@ def _cell(folder: Path, record: Record, answer: Prediction) -> Image.Image:
     return outline(drawn, [[scale * side for side in truth] for truth in record.boxes or ()])
 
 
-def _table(scores: dict[str, dict[str, float]], scenes: int) -> Table:
-    table = Table("", title=f"{scenes} scenes that the network has not seen")
-    for column in ("", "right sentences", "those of other scenes"):
-        table.add_column(column, justify="right" if column else "left")
-    for task, values in scores.items():
-        table.add_row(_JOBS[task], MAIN[task], *map(percent, values.values()))
-    return table
+def _table(scores: dict[str, dict[str, float]]) -> str:
+    rows = [
+        {"job": _JOBS[task], "metric": MAIN[task], **{name: percent(value) for name, value in values.items()}}
+        for task, values in scores.items()
+    ]
+    return text(rows)

@@ -2,6 +2,6 @@
 
 from laconvnet.report.everything import render, report
 from laconvnet.report.measure import SORTS
-from laconvnet.report.tables import MAIN, around_markers, percent, put_between_markers
+from laconvnet.report.tables import MAIN, around_markers, put_between_markers
 
-__all__ = ["MAIN", "SORTS", "around_markers", "percent", "put_between_markers", "render", "report"]
+__all__ = ["MAIN", "SORTS", "around_markers", "put_between_markers", "render", "report"]

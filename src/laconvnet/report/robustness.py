@@ -14,10 +14,10 @@ from laconvnet.models import LaConvNet, Preprocess
 from laconvnet.report.changes import PHOTOGRAPH_SENTENCE_CHANGES, PICTURE_CHANGES, SENTENCE_CHANGES
 from laconvnet.report.pairs import find_pairs, opposite_directions, summarize_pairs, swapped_nouns, write_pairs
 from laconvnet.report.subject import Subject
-from laconvnet.report.tables import percent, table, with_interval
 from laconvnet.scenes import SceneSource, World
 from laconvnet.scenes.scene import TEXTURES
 from laconvnet.scoring import Score
+from laconvnet.tables import markdown, percent, with_interval
 from laconvnet.tasks import Task
 
 SIZES: Final = (64, 96, 128, 160, 192, 224)
@@ -178,26 +178,26 @@ def tables(results: Mapping[str, Any]) -> str:
         "worlds": "world",
     }.items():
         rows = [
-            [
-                row["change"],
-                f"{row['n']:,}",
-                percent(row["before"]),
-                with_interval(row["after"], row["interval"]),
-            ]
+            {
+                what: row["change"],
+                "records": row["n"],
+                "unchanged": percent(row["before"]),
+                "changed": with_interval(row["after"], row["interval"]),
+            }
             for row in results[section]
         ]
         if rows:
-            parts.append(table([what, "records", "unchanged", "changed"], rows))
+            parts.append(markdown(rows))
     pairs = [
-        [
-            name,
-            f"{row['n']:,}",
-            percent(row["first"]),
-            percent(row["second"]),
-            with_interval(row["both"], row["interval"]),
-        ]
+        {
+            "word order": name,
+            "pairs": row["n"],
+            "first right": percent(row["first"]),
+            "second right": percent(row["second"]),
+            "both right": with_interval(row["both"], row["interval"]),
+        }
         for name, row in results["pairs"].items()
     ]
     if pairs:
-        parts.append(table(["word order", "pairs", "first right", "second right", "both right"], pairs))
+        parts.append(markdown(pairs))
     return "\n\n".join(parts)

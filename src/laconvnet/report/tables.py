@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from laconvnet.data import replace_file
+from laconvnet.tables import markdown, percent, with_interval
 from laconvnet.tasks import TASKS
 
 MAIN = {name: task.main_metric for name, task in TASKS.items()}
@@ -21,24 +22,6 @@ _ALSO = {
 _BEGIN, _END = "<!-- laconvnet eval --all: begin -->", "<!-- end -->"
 
 
-def percent(value: float | None) -> str:
-    """A share as "12.3 %"; a dash where there is none, or NaN."""
-    return "–" if value is None or value != value else f"{100 * value:.1f} %"
-
-
-def with_interval(value: float | None, ends: Sequence[float | None]) -> str:
-    """A share with its interval, as "12.3 % [11.0, 13.5]"; a dash where there is none, or NaN."""
-    if value is None or value != value:
-        return percent(value)
-    return f"{percent(value)} [{', '.join(percent(end).removesuffix(' %') for end in ends)}]"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def overview(tasks: Mapping[str, Mapping[str, Any]]) -> str:
     """Every task in a row: its main value with its interval, beside the best blind baseline and shuffled sentences."""
     rows = []
@@ -46,17 +29,16 @@ def overview(tasks: Mapping[str, Mapping[str, Any]]) -> str:
         main = MAIN[task]
         best = max(result["blind"], key=lambda name: result["blind"][name][main])
         rows.append(
-            [
-                f"`{task}`, {main}",
-                f"{result['n']:,} / {result['pictures']}",
-                f"{percent(result['blind'][best][main])} ({best})",
-                f"**{with_interval(result['metrics'][main], result['intervals'][main])}**",
-                percent(result["shuffled"][main]),
-                ", ".join(f"{name} {percent(result['metrics'][name])}" for name in _ALSO[task]),
-            ]
+            {
+                "": f"`{task}`, {main}",
+                "sentences / pictures": f"{result['n']:,} / {result['pictures']}",
+                "best blind baseline": f"{percent(result['blind'][best][main])} ({best})",
+                "network": f"**{with_interval(result['metrics'][main], result['intervals'][main])}**",
+                "its sentences shuffled": percent(result["shuffled"][main]),
+                "also": ", ".join(f"{name} {percent(result['metrics'][name])}" for name in _ALSO[task]),
+            }
         )
-    header = ["", "sentences / pictures", "best blind baseline", "network", "its sentences shuffled", "also"]
-    return table(header, rows)
+    return markdown(rows)
 
 
 def parts(tasks: Mapping[str, Mapping[str, Any]], by: str) -> str:
@@ -64,12 +46,12 @@ def parts(tasks: Mapping[str, Mapping[str, Any]], by: str) -> str:
     labels = list(dict.fromkeys(label for result in tasks.values() for label in result["by"][by]))
     rows = []
     for label in labels:
-        found = [result["by"][by].get(label) for result in tasks.values()]
-        cells = [
-            "–" if part is None else _with_count(part, MAIN[task]) for task, part in zip(tasks, found, strict=True)
-        ]
-        rows.append([label.replace("_", " "), *cells])
-    return table([by, *(f"`{task}`, {MAIN[task]}" for task in tasks)], rows)
+        row = {by: label.replace("_", " ")}
+        for task, result in tasks.items():
+            part = result["by"][by].get(label)
+            row[f"`{task}`, {MAIN[task]}"] = "–" if part is None else _with_count(part, MAIN[task])
+        rows.append(row)
+    return markdown(rows)
 
 
 def _with_count(part: Mapping[str, Any], name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from laconvnet.data import DatasetInfo
+from laconvnet.tables import markdown
 from laconvnet.training.config import TrainConfig
 
 
@@ -19,7 +20,7 @@ def model_card(config: TrainConfig, infos: Sequence[DatasetInfo], metrics: dict[
     Returns:
         Markdown with the front matter that model hubs read.
     """
-    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
+    rows = markdown([{"metric": name, "value": f"{value:.4f}"} for name, value in metrics.items()])
     tags = "\n".join(f"- {task}" for task in config.tasks)
     start = f"Training started from the weights in `{config.initial}`.\n\n" if config.initial else ""
     data = "\n".join(f"* {info.name}: {info.source}. Licence: {info.licence}." for info in infos)
@@ -46,8 +47,6 @@ Weights of the preset `{config.preset}` for {", ".join(f"`{task}`" for task in c
 
 On the split `{config.data.val_split}`:
 
-| metric | value |
-|---|---|
 {rows}
 
 The settings of the run are in `train.yaml`.
