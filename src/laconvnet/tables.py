@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 """Values by column: text stands as it is, a number as `number` writes it; one that is None or not there is a dash."""
 
 _NONE = "–"

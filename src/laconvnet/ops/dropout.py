@@ -61,7 +61,7 @@ class Dropout:
         key = _mix(_mix((planes ^ self.seed) & _WORD) + (self.seed >> 32) & _WORD)
         pixels = torch.arange(height * width, device=self.seed.device)
         entries = _CHUNK if self.seed.device.type == "cpu" else count * height * width
-        parts = key.split(max(1, entries // max(1, height * width)))
+        parts = torch.split(key, max(1, entries // max(1, height * width)))
         return torch.cat([_mix(part[:, None] + pixels & _WORD) >= self.threshold for part in parts]).view(shape)
 
     def apply(self, kernels: Tensor, first_sample: int = 0) -> Tensor:
