@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from laconvnet import Predictor
-from laconvnet.bench import describe_machine
 from laconvnet.data import Record, read_image, read_records
+from laconvnet.doctor import describe_machine
 from laconvnet.models import load_checkpoint, named_dtype
 
 
