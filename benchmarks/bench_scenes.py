@@ -1,6 +1,6 @@
 """Scenes of the embedded world a second: made, described, drawn, and loaded as batches.
 
-    python benchmarks/bench_scenes.py [--size 224] [--scenes 64] [--repeats 5] [--csv FILE]
+    python benchmarks/bench_scenes.py [--size 224] [--scenes 64] [--repeats 5] [--out FOLDER]
 
 All rows come from one run. A scene is drawn with soft shadows, reflections and smooth edges. "two cores" runs the same
 work in two processes with one thread each, and counts both. With a GPU, its batches are timed too.
@@ -9,17 +9,17 @@ work in two processes with one thread each, and counts both. With a GPU, its bat
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from laconvnet.bench import compare, describe_machine
+from laconvnet.bench.report import Report
+from laconvnet.bench.timing import Timing, compare
 from laconvnet.data import Collator, ImageBatchSampler, SceneDataset, SceneLoader, build_loader
 from laconvnet.data.loader import start_worker, worker_context
 from laconvnet.scenes import FAMILIES, KINDS, Scene, SceneSource, World, ask, refer, render
@@ -29,31 +29,23 @@ WORKERS = max(1, (os.cpu_count() or 1) - 1)
 SENTENCES = 10  # of a scene, where sentences alone are timed
 
 
+def make(numbers: range) -> list[Scene]:
+    """Make scenes."""
+    return [World().scene(np.random.default_rng([1, number])) for number in numbers]
+
+
+made = cache(make)
+"""Scenes that are there already."""
+
+
 def draw(numbers: range, size: int, device: str = "cpu") -> None:
     """Draw scenes that are there already."""
-    render(scenes(numbers), size, device=device)
-
-
-def scenes(numbers: range) -> list[Scene]:
-    """Make scenes, once."""
-    for number in numbers:
-        if number not in MADE:
-            MADE[number] = World().scene(np.random.default_rng([1, number]))
-    return [MADE[number] for number in numbers]
-
-
-MADE: dict[int, Scene] = {}
-
-
-def make(numbers: range) -> None:
-    """Make scenes anew."""
-    for number in numbers:
-        World().scene(np.random.default_rng([1, number]))
+    render(made(numbers), size, device=device)
 
 
 def say(numbers: range, what: Callable[..., object]) -> None:
     """Say ten things about each scene."""
-    for number, scene in zip(numbers, scenes(numbers), strict=True):
+    for number, scene in zip(numbers, made(numbers), strict=True):
         rng = np.random.default_rng(number)
         for _ in range(SENTENCES):
             what(scene, rng)
@@ -84,56 +76,51 @@ def on_both(pool: ProcessPoolExecutor, work: Callable[[range], None], numbers: r
         result.result()
 
 
+def everything(pool: ProcessPoolExecutor, count: int, size: int) -> dict[str, tuple[int, Callable[[], object]]]:
+    """What is timed, by name: how many of it, and a function that does it."""
+    numbers = range(count)
+    work: dict[str, tuple[int, Callable[[], object]]] = {
+        "scenes made, one core": (count, partial(make, numbers)),
+        f"scenes drawn at {size}, one core": (count, partial(draw, numbers, size)),
+        f"scenes drawn at {size}, two cores": (2 * count, partial(on_both, pool, partial(draw, size=size), numbers)),
+        f"scenes made, described, drawn at {size} and batched, one core": (count, partial(load, numbers, size)),
+    }
+    for name, what in {
+        "questions": partial(ask, families=FAMILIES),
+        "expressions for one target": partial(refer, kinds=KINDS, targets="one"),
+        "expressions for any number": partial(refer, kinds=KINDS, targets="any"),
+    }.items():
+        work[f"{name}, one core"] = (SENTENCES * count, partial(say, numbers, what))
+    if torch.cuda.is_available():
+        work[f"scenes drawn at {size}, GPU"] = (count, partial(draw, numbers, size, "cuda"))
+        batched = partial(load_on_gpu, range(16 * count), size)
+        work[f"scenes made, described and drawn on the GPU, {WORKERS} workers"] = (16 * count, batched)
+    return work
+
+
+def row(name: str, amount: int, timing: Timing) -> dict[str, object]:
+    """How many a second, with quartiles."""
+    times = {"per_second": timing.median, "low": timing.high, "high": timing.low}
+    return {"what": name, **{column: round(1e3 * amount / value, 1) for column, value in times.items()}}
+
+
 def main() -> None:
-    """Time everything in turn, print a table, write CSV."""
+    """Time everything in turn, print a table, write files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--scenes", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--csv", type=Path)
+    parser.add_argument("--out", type=Path, help="folder for a CSV and a JSON file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print(describe_machine())
-    numbers, size = range(arguments.scenes), arguments.size
-    count = len(numbers)
     with ProcessPoolExecutor(2, mp_context=worker_context(), initializer=start_worker, initargs=(0,)) as pool:
-        work: dict[str, tuple[int, Callable[[], object]]] = {
-            "scenes made, one core": (count, partial(make, numbers)),
-            f"scenes drawn at {size}, one core": (count, partial(draw, numbers, size)),
-            f"scenes drawn at {size}, two cores": (
-                2 * count,
-                partial(on_both, pool, partial(draw, size=size), numbers),
-            ),
-            f"scenes made, described, drawn at {size} and batched, one core": (count, partial(load, numbers, size)),
-            "questions, one core": (SENTENCES * count, partial(say, numbers, partial(ask, families=FAMILIES))),
-            "expressions for one target, one core": (
-                SENTENCES * count,
-                partial(say, numbers, partial(refer, kinds=KINDS, targets="one")),
-            ),
-            "expressions for any number, one core": (
-                SENTENCES * count,
-                partial(say, numbers, partial(refer, kinds=KINDS, targets="any")),
-            ),
-        }
-        if torch.cuda.is_available():
-            work[f"scenes drawn at {size}, GPU"] = (count, partial(draw, numbers, size, "cuda"))
-            work[f"scenes made, described and drawn on the GPU, {WORKERS} workers"] = (
-                16 * count,
-                partial(load_on_gpu, range(16 * count), size),
-            )
+        work = everything(pool, arguments.scenes, arguments.size)
         times = compare({name: function for name, (_, function) in work.items()}, repeats=arguments.repeats)
-    rows = []
-    for name, (amount, _) in work.items():
-        timing = times[name]
-        rate, low, high = (1e3 * amount / value for value in (timing.median, timing.high, timing.low))
-        print(f"{name:62} {rate:8.1f} a second [{low:.1f}, {high:.1f}]")
-        rows.append({"what": name, "per_second": round(rate, 1), "low": round(low, 1), "high": round(high, 1)})
-    if arguments.csv is not None:
-        arguments.csv.parent.mkdir(parents=True, exist_ok=True)
-        with arguments.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+    settings = {"size": arguments.size, "scenes": arguments.scenes, "repeats": arguments.repeats}
+    report = Report("scenes", settings, [row(name, amount, times[name]) for name, (amount, _) in work.items()])
+    print(report)
+    if arguments.out is not None:
+        report.save(arguments.out)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,15 @@ One sentence for each picture, the first. A shift is the largest of the four sid
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from laconvnet import Predictor
-from laconvnet.bench import describe_machine
 from laconvnet.data import Record, read_records
-from laconvnet.models import load_checkpoint, named_dtype
+from laconvnet.doctor import describe_machine
+from laconvnet.models import Checkpoint, named_dtype
 from laconvnet.processing import read_image
 
 
@@ -33,16 +34,18 @@ def main() -> None:
     arguments = parser.parse_args()
     print(describe_machine())
 
-    network, vocabulary, preprocess = load_checkpoint(arguments.model)
+    checkpoint = Checkpoint.load(arguments.model)
+    preprocess = checkpoint.processor.preprocess
     if arguments.size:
         preprocess = preprocess.model_copy(update={"size": arguments.size})
+        checkpoint = replace(checkpoint, processor=replace(checkpoint.processor, preprocess=preprocess))
     first: dict[str, Record] = {}
     for record in read_records(arguments.data / f"{arguments.split}.jsonl"):
         first.setdefault(record.image, record)
     records = list(first.values())[: arguments.pictures]
     pictures, texts = [read_image(arguments.data / r.image) for r in records], [r.text for r in records]
     exact, half = (
-        Predictor(network, vocabulary, preprocess, device=arguments.device, dtype=named_dtype(dtype))(pictures, texts)
+        Predictor(checkpoint, device=arguments.device, dtype=named_dtype(dtype))(pictures, texts)
         for dtype in ("float32", arguments.dtype)
     )
     sides = np.array([picture.shape[1::-1] * 2 for picture in pictures])

@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from laconvnet.bench import describe_machine
-from laconvnet.bench.networks import LaConvNetwork, Load
+from laconvnet.bench.load import Load
+from laconvnet.bench.networks import Network
+from laconvnet.doctor import describe_machine
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     print(describe_machine())
     load = Load(arguments.size, arguments.batch, dtype=arguments.dtype, device=arguments.device)
-    forward = LaConvNetwork(arguments.preset, load).build()
+    forward = Network(arguments.preset).forward_pass(load).build()
     forward()
     on_gpu = torch.device(arguments.device).type == "cuda"
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if on_gpu else [])

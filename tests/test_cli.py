@@ -162,7 +162,7 @@ def test_bench_growth(monkeypatch):
 
 def test_bench_train():
     output = run("bench", "train", "n", *SMALL, "--batch", 2, "--vocabulary-size", 50, "--no-memory")
-    assert "sentences per second" in output and "peak" not in output
+    assert "pictures per second" in output and "peak" not in output
 
 
 def test_bench_data(world, tmp_path):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,9 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from laconvnet.data import Collator, FolderDataset, ImageBatchSampler, build_loader
-from laconvnet.language import Vocabulary
-from laconvnet.models import LaConvNet, Preprocess, load_checkpoint
-from laconvnet.report.tables import percent, table
+from laconvnet.models import Checkpoint
+from laconvnet.tables import markdown, percent
 
 WEIGHT_DECAY = 1e-3
 
@@ -34,41 +32,38 @@ def main() -> None:
     parser.add_argument("--attributes", nargs="+", default=["color", "material", "shape", "size"])
     parser.add_argument("--questions", type=int, default=2000, help="questions of each attribute to learn from")
     arguments = parser.parse_args()
-    network, vocabulary, preprocess = load_checkpoint(arguments.model)
-    rows: dict[str, list[str]] = {}
+    checkpoint = Checkpoint.load(arguments.model)
+    rows: dict[str, dict[str, str]] = {}
     for attribute in arguments.attributes:
         (learned, right), (tested, truth) = (
-            features(network, vocabulary, preprocess, arguments.data, split, attribute, arguments.questions)
-            for split in ("train", "val")
+            features(checkpoint, arguments.data, split, attribute, arguments.questions) for split in ("train", "val")
         )
         for name, values in learned.items():
-            rows.setdefault(name, [name]).append(percent(accuracy(values, right, tested[name], truth)))
-    print(table(["map", *arguments.attributes], list(rows.values())))
+            share = accuracy(values, right, tested[name], truth)
+            rows.setdefault(name, {"map": name})[attribute] = percent(share)
+    print(markdown(list(rows.values())))
 
 
 @torch.no_grad()
 def features(
-    network: LaConvNet,
-    vocabulary: Vocabulary,
-    preprocess: Preprocess,
-    root: Path,
-    split: str,
-    attribute: str,
-    limit: int,
+    checkpoint: Checkpoint, root: Path, split: str, attribute: str, limit: int
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Every map, averaged over the things that questions of an attribute are about, (N, channels), and the answers."""
-    dataset = FolderDataset(
-        root, split, size=preprocess.size, resize=preprocess.resize, require=("answer", "masks"), tasks=("vqa",)
-    )
-    dataset.records = [r for r in dataset.records if re.match(rf"query_{attribute}\(", r.program or "")][:limit]
-    encode = partial(vocabulary.encode, max_length=preprocess.max_length)
+    network, preprocess = checkpoint.network, checkpoint.processor.preprocess
+    whole = FolderDataset(root, split, size=preprocess.size, resize=preprocess.resize, with_masks=True)
+    about = [n for n, r in enumerate(whole.records) if re.match(rf"query_{attribute}\(", r.program or "")]
+    dataset = whole.select(about[:limit])
     parts: dict[str, list[Tensor]] = {}
     answers: list[str] = []
-    for batch in build_loader(dataset, ImageBatchSampler(dataset, 64, shuffle=False), Collator(encode)):
+    for batch in build_loader(
+        dataset, ImageBatchSampler(dataset, 64, shuffle=False), Collator(checkpoint.processor.encode)
+    ):
         images, targets = batch["images"].float() / 255, batch["target_masks"][:, None].float()
         stages = network.backbone(images, network.read(batch["tokens"]).memories)
-        maps = {"pixels": images} | {f"stage {number}": stage for number, stage in enumerate(stages, 1)}
-        maps |= {f"pyramid, stride {8 * 2**n}": level for n, level in enumerate(network.neck(*stages[2:]))}
+        maps = {"pixels": images} | {f"stage {number}": stage for number, stage in enumerate(stages.values(), 1)}
+        pyramid = network.neck(*(stages[stride] for stride in network.pyramid_strides))
+        levels = zip(network.pyramid_strides, pyramid, strict=True)
+        maps |= {f"pyramid, stride {stride}": level for stride, level in levels}
         for name, values in maps.items():
             weights = F.adaptive_avg_pool2d(targets, values.shape[2:])
             sums = (values * weights).sum((2, 3)) / weights.sum((2, 3)).clamp(min=1e-6)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,10 @@ import torch
 
 from laconvnet.data import Collator, FolderDataset, ImageBatchSampler, build_loader
 from laconvnet.evaluation.evaluate import evaluate
-from laconvnet.language import Vocabulary
-from laconvnet.models import LaConvNet, Preprocess, load_checkpoint, save_checkpoint
-from laconvnet.models.checkpoint import as_computed, as_stored
-from laconvnet.report.tables import table
-from laconvnet.tasks import build_tasks
+from laconvnet.models import Checkpoint, LaConvNet
+from laconvnet.models.storage import as_computed, as_stored
+from laconvnet.tables import markdown
+from laconvnet.tasks import build_tasks, together
 from laconvnet.training import TrainConfig, load_config
 from laconvnet.training.card import model_card
 from laconvnet.training.datasets import dataset_infos, eval_dataset, load
@@ -64,12 +63,13 @@ def release(run: Path, out: Path, limits: Path, balance: Path | None, dtype: str
         FileNotFoundError: the run has not ended, or the text of the limits is missing.
         ValueError: rounding changes the outputs too much.
     """
-    network, vocabulary, preprocess = load_checkpoint(run / "final")
+    checkpoint = Checkpoint.load(run / "final")
+    network = checkpoint.network
     runs = history(run)
     configs = [load_config(each / "train.yaml") for each in runs]
     notes = [f"## Limits\n\n{limits.read_text(encoding='utf-8').strip()}"]
     if balance is not None:
-        moved, rate = balance_no_target(network, vocabulary, preprocess, balance)
+        moved, rate = balance_no_target(checkpoint, balance)
         notes.insert(
             0,
             f"After the last run, the logit of there being no target was moved by {moved:+.2f}: on all of the split "
@@ -77,30 +77,20 @@ def release(run: Path, out: Path, limits: Path, balance: Path | None, dtype: str
         )
     rounded = LaConvNet(network.config).eval()
     rounded.load_state_dict(as_computed(as_stored(network.state_dict(), getattr(torch, dtype))))
-    difference = rounding_error(network, rounded, preprocess.size)
+    difference = rounding_error(network, rounded, checkpoint.processor.preprocess.size)
     if not difference <= TOLERANCE[dtype]:
         raise ValueError(f"in {dtype}, outputs differ by {difference:.1e} of their largest number")
     start = configs[-1].model_copy(update={"initial": configs[0].initial})
-    card = model_card(start, dataset_infos(*configs), metrics(rounded, vocabulary, preprocess, configs[-1]))
+    card = model_card(start, dataset_infos(*configs), metrics(replace(checkpoint, network=rounded), configs[-1]))
     curves = "\n\n".join(curve(each) for each in runs)
     card = "\n\n".join([card.strip(), f"## The runs, from first to last\n\n{curves}", *notes]) + "\n"
-    save_checkpoint(
-        out,
-        network,
-        vocabulary=vocabulary,
-        preprocess=preprocess,
-        card=card,
-        dtype=getattr(torch, dtype),
-        max_shard_size=max_shard_size,
-    )
+    replace(checkpoint, card=card).save(out, dtype=getattr(torch, dtype), max_shard_size=max_shard_size)
     shutil.copyfile(run / "train.yaml", out / "train.yaml")
     return difference
 
 
 @torch.no_grad()
-def balance_no_target(
-    network: LaConvNet, vocabulary: Vocabulary, preprocess: Preprocess, folder: Path
-) -> tuple[float, float]:
+def balance_no_target(checkpoint: Checkpoint, folder: Path) -> tuple[float, float]:
     """Move the no-target logit so that N-acc and T-acc are alike on the split val of a dataset folder.
 
     Returns:
@@ -109,14 +99,15 @@ def balance_no_target(
     Raises:
         ValueError: the network has no such classifier, or all sentences of the split mean something, or none does.
     """
+    network, preprocess = checkpoint.network, checkpoint.processor.preprocess
     if "no_target" not in network.heads:
         raise ValueError(f"--balance moves the no-target classifier, and this network has only {[*network.heads]}")
-    dataset = FolderDataset(
-        folder, "val", size=preprocess.size, resize=preprocess.resize, require=("masks",), tasks=("gres",)
-    )
-    encode = partial(vocabulary.encode, max_length=preprocess.max_length)
+    dataset = FolderDataset(folder, "val", size=preprocess.size, resize=preprocess.resize, with_masks=True)
+    dataset = dataset.select(n for n, record in enumerate(dataset.records) if record.masks is not None)
     logits, absent = [], []
-    for batch in build_loader(dataset, ImageBatchSampler(dataset, 64, shuffle=False), Collator(encode)):
+    for batch in build_loader(
+        dataset, ImageBatchSampler(dataset, 64, shuffle=False), Collator(checkpoint.processor.encode)
+    ):
         logits.append(network(batch["images"].float() / 255, batch["tokens"])["no_target"])
         absent.append(~batch["target_masks"].flatten(1).any(1))
     found, none = torch.cat(logits), torch.cat(absent)
@@ -140,15 +131,13 @@ def history(run: Path) -> list[Path]:
     return runs
 
 
-def metrics(
-    network: LaConvNet, vocabulary: Vocabulary, preprocess: Preprocess, config: TrainConfig
-) -> dict[str, float]:
+def metrics(checkpoint: Checkpoint, config: TrainConfig) -> dict[str, float]:
     """What the network reaches on the run's validation data."""
-    task = build_tasks(config.tasks, answers=network.config.answers)
-    dataset = eval_dataset(config, task)
+    tasks = build_tasks(checkpoint.tasks, stride=checkpoint.network.config.stride)
+    dataset = eval_dataset(config, tasks)
     sampler = ImageBatchSampler(dataset, config.data.eval_batch_size, shuffle=False)
-    encode = partial(vocabulary.encode, max_length=preprocess.max_length)
-    return evaluate(network, load(config, dataset, sampler, encode), task, "cpu")
+    loader = load(config, dataset, sampler, checkpoint.processor.encode)
+    return evaluate(checkpoint.network, loader, together(tasks), "cpu")
 
 
 @torch.inference_mode()
@@ -167,12 +156,15 @@ def curve(run: Path) -> str:
     evaluations = [line for line in lines if line["kind"] == "eval"]
     results: dict[str, Any] = json.loads((run / "results.json").read_text(encoding="utf-8"))
     names = [name for name in results["metrics"] if name.split("/")[-1] in MAIN and name.count("/") <= 1]
-    head = ["epochs", "minutes", *names]
     rows = [
-        [f"{line['epoch']:.2f}", f"{line['seconds'] / 60:.0f}", *(f"{line['metrics'][name]:.3f}" for name in names)]
+        {
+            "epochs": f"{line['epoch']:.2f}",
+            "minutes": f"{line['seconds'] / 60:.0f}",
+            **{name: f"{line['metrics'][name]:.3f}" for name in names},
+        }
         for line in evaluations
     ]
-    return f"`{run.name}`, {results['seconds'] / 60:.0f} minutes:\n\n{table(head, rows)}"
+    return f"`{run.name}`, {results['seconds'] / 60:.0f} minutes:\n\n{markdown(rows)}"
 
 
 if __name__ == "__main__":

@@ -12,31 +12,32 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from laconvnet.scenes import FAMILIES, KINDS, WORLDS, SceneSource, Sentence
+from laconvnet.scenes import FAMILIES, KINDS, WORLDS, SceneSample, SceneSource, Sentence
+from laconvnet.tables import Row, markdown, percent
 
 
 def share(count: int, whole: int) -> str:
-    """A share in per cent."""
-    return f"{100 * count / whole:.1f} %"
+    """A share in per cent; a dash of nothing."""
+    return percent(count / whole if whole else None)
 
 
-def row(*cells: object) -> None:
-    """Print one row of a table."""
-    print("|", " | ".join(map(str, cells)), "|")
+def hop_shares(sentences: Sequence[Sentence]) -> str:
+    """The shares of sentences that follow no relation, one, two, and more."""
+    hops = Counter(min(sentence.hops, 3) for sentence in sentences)
+    return " / ".join(share(hops[number], len(sentences)) for number in range(4))
 
 
-def head(*cells: str) -> None:
-    """Print the head of a table."""
-    print()
-    row(*cells)
-    row(*["---"] * len(cells))
+def lengths(sentences: Sequence[Sentence]) -> str:
+    """Mean and largest number of words."""
+    words = [len(sentence.text.split()) for sentence in sentences]
+    return f"{statistics.mean(words):.1f}, {max(words)}"
 
 
 def features(text: str) -> list[str]:
@@ -76,10 +77,66 @@ def guess(known: Sequence[Sentence], asked: Sequence[Sentence]) -> tuple[float, 
     return sum(sentence.answer == usual for sentence in asked) / len(asked), right / len(asked)
 
 
-def spread(values: Iterable[int]) -> str:
-    """Mean and largest."""
-    values = list(values)
-    return f"{statistics.mean(values):.1f}, {max(values)}"
+def of_objects(samples: Sequence[SceneSample]) -> list[Row]:
+    """How many objects scenes have."""
+    objects = Counter(len(sample.scene.objects) for sample in samples)
+    return [{"objects of a scene": n, "share": share(amount, len(samples))} for n, amount in sorted(objects.items())]
+
+
+def of_families(questions: Sequence[Sentence]) -> list[Row]:
+    """What questions of each family are like, and how far they are answered without looking."""
+    rows: list[Row] = []
+    middle = len(questions) // 2
+    for family in FAMILIES:
+        of = [sentence for sentence in questions if sentence.group == family]
+        known = [sentence for sentence in questions[:middle] if sentence.group == family]
+        asked = [sentence for sentence in questions[middle:] if sentence.group == family]
+        usual, guessed = guess(known, asked)
+        rows.append(
+            {
+                "family": family,
+                "share": share(len(of), len(questions)),
+                "0 / 1 / 2 / 3+ hops": hop_shares(of),
+                "words: mean, most": lengths(of),
+                "most frequent answer": percent(usual),
+                "guess from the words": percent(guessed),
+            }
+        )
+    return rows
+
+
+def of_answers(questions: Sequence[Sentence]) -> list[Row]:
+    """How often each answer is right, by family."""
+    answers: dict[str, Counter[str]] = defaultdict(Counter)
+    for sentence in questions:
+        answers[sentence.group][str(sentence.answer)] += 1
+    return [
+        {
+            "family": family,
+            "answers": ", ".join(
+                f"{answer} {share(n, answers[family].total())}" for answer, n in answers[family].most_common()
+            ),
+        }
+        for family in FAMILIES
+    ]
+
+
+def of_kinds(expressions: Sequence[Sentence]) -> list[Row]:
+    """What expressions of each kind are like."""
+    rows: list[Row] = []
+    for kind in (*KINDS, "all"):
+        of = [sentence for sentence in expressions if kind in (sentence.group, "all")]
+        targets = Counter(min(len(sentence.targets or ()), 2) for sentence in of)
+        rows.append(
+            {
+                "kind": kind,
+                "share": share(len(of), len(expressions)),
+                **{name: share(targets[n], len(of)) for n, name in enumerate(("no target", "one", "several"))},
+                "0 / 1 / 2 / 3+ hops": hop_shares(of),
+                "words: mean, most": lengths(of),
+            }
+        )
+    return rows
 
 
 def main() -> None:
@@ -99,48 +156,8 @@ def main() -> None:
     questions = [sentence for sentence in sentences if sentence.answer is not None]
     expressions = [sentence for sentence in sentences if sentence.answer is None]
 
-    head("objects of a scene", "share")
-    objects = Counter(len(sample.scene.objects) for sample in samples)
-    for number, amount in sorted(objects.items()):
-        row(number, share(amount, len(samples)))
-
-    middle = len(questions) // 2
-    head("family", "share", "0 / 1 / 2 / 3+ hops", "words: mean, most", "most frequent answer", "guess from the words")
-    for family in FAMILIES:
-        of = [sentence for sentence in questions if sentence.group == family]
-        hops = Counter(min(sentence.hops, 3) for sentence in of)
-        known = [sentence for sentence in questions[:middle] if sentence.group == family]
-        asked = [sentence for sentence in questions[middle:] if sentence.group == family]
-        usual, guessed = guess(known, asked)
-        row(
-            family,
-            share(len(of), len(questions)),
-            " / ".join(share(hops[number], len(of)) for number in range(4)),
-            spread(len(sentence.text.split()) for sentence in of),
-            f"{100 * usual:.1f} %",
-            f"{100 * guessed:.1f} %",
-        )
-
-    head("family", "answers")
-    answers: dict[str, Counter[str]] = defaultdict(Counter)
-    for sentence in questions:
-        answers[sentence.group][str(sentence.answer)] += 1
-    for family in FAMILIES:
-        whole = sum(answers[family].values())
-        row(family, ", ".join(f"{answer} {share(n, whole)}" for answer, n in answers[family].most_common()))
-
-    head("kind", "share", "no target", "one", "several", "0 / 1 / 2 / 3+ hops", "words: mean, most")
-    for kind in (*KINDS, "all"):
-        of = [sentence for sentence in expressions if kind in (sentence.group, "all")]
-        targets = Counter(min(len(sentence.targets or ()), 2) for sentence in of)
-        hops = Counter(min(sentence.hops, 3) for sentence in of)
-        row(
-            kind,
-            share(len(of), len(expressions)),
-            *(share(targets[number], len(of)) for number in range(3)),
-            " / ".join(share(hops[number], len(of)) for number in range(4)),
-            spread(len(sentence.text.split()) for sentence in of),
-        )
+    for rows in (of_objects(samples), of_families(questions), of_answers(questions), of_kinds(expressions)):
+        print(f"\n{markdown(rows)}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import yaml
 
-from laconvnet.report.tables import table
+from laconvnet.tables import markdown, percent
 
 
 def main() -> None:
@@ -74,14 +74,15 @@ def compare(folders: dict[str, Path], metrics: list[str]) -> str:
         batch = yaml.safe_load((folder / "train.yaml").read_text(encoding="utf-8"))["data"]["batch_size"]
         lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
         curve = [percent(line["metrics"][metrics[0]]) for line in lines if line["kind"] == "eval"]
-        values = [percent(results["metrics"][metric]) for metric in metrics]
-        rows.append([name, f"{results['step'] * batch:,}", *values, ", ".join(curve)])
-    return table(["variant", "samples seen", *metrics, f"{metrics[0]} on the way"], rows)
-
-
-def percent(value: float) -> str:
-    """A share in per cent."""
-    return f"{100 * value:.1f}"
+        rows.append(
+            {
+                "variant": name,
+                "samples seen": results["step"] * batch,
+                **{metric: percent(results["metrics"][metric]) for metric in metrics},
+                f"{metrics[0]} on the way": ", ".join(curve),
+            }
+        )
+    return markdown(rows)
 
 
 if __name__ == "__main__":

@@ -7,32 +7,30 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
-from laconvnet.data import Record, generate, read_records
+from laconvnet.data import generate, read_records
+from laconvnet.evaluation import score_checkpoint
+from laconvnet.evaluation.errors import draw_error
 from laconvnet.files import replace_folder
-from laconvnet.predictor import Prediction, Predictor, draw
-from laconvnet.processing import read_image
-from laconvnet.processing.drawing import contact_sheet, enlarge, outline
-from laconvnet.processing.pictures import save_picture
-from laconvnet.report import MAIN, SORTS, percent
+from laconvnet.models import Checkpoint
+from laconvnet.predictor import Predictor, draw
+from laconvnet.processing import save_picture
+from laconvnet.processing.drawing import contact_sheet
 from laconvnet.scenes import WORLDS, SceneSource
-from laconvnet.scoring import score_checkpoint
+from laconvnet.tables import percent, text
+from laconvnet.tasks import find_task, tasks_for_scenes
 
 SCENES, PHOTOGRAPHS = "scenes-t", "photos-t"
 """The shipped weights that the demo uses."""
 
 _SENTENCES = {"rec": 4, "gres": 4, "vqa": 8}  # of a scene
-_JOBS = {"rec": "point at it", "res": "cut it out", "gres": "cut out all, or none", "vqa": "answer"}
 _SIZE = 128
 _ROWS = 5  # of the sheet; a column for each sort of sentences
-_ENLARGED = 384  # width of a drawn picture in pixels
 
 
 def run_demo(
@@ -80,13 +78,14 @@ def run_demo(
             "right sentences": _score(task, folders[sort], shuffled=False),
             "those of other scenes": _score(task, folders[sort], shuffled=True),
         }
-        for task, sort in SORTS.items()
+        for task in Checkpoint.load(SCENES).tasks
+        for sort in find_task(task).scene_sorts[:1]
     }
     save_picture(_sheet(folders), output / "scenes.png")
     seconds = round(time.monotonic() - began, 1)
     results = {"tasks": scores, "scenes": scenes, "seed": seed, "seconds": seconds}
     (output / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    console.print(_table(scores, scenes))
+    console.print(f"{scenes} scenes that the network has not seen:\n{_table(scores)}", highlight=False, soft_wrap=True)
     console.print(f"{seconds:.0f} seconds in all. Look at")
     written = {
         "photo.png": "what it found in the photograph",
@@ -112,14 +111,16 @@ def _make_scenes(root: Path, scenes: int, seed: int) -> dict[str, Path]:
     shutil.rmtree(partial, ignore_errors=True)
     workers = 0 if (os.cpu_count() or 1) == 1 else 2
     for sort, source in sources.items():
-        generate(partial / sort, source, {"val": scenes}, size=_SIZE, workers=workers)
+        generate(
+            partial / sort, source, {"val": scenes}, tasks=tasks_for_scenes(source.sorts), size=_SIZE, workers=workers
+        )
     replace_folder(partial, root)
     return {sort: root / sort for sort in sources}
 
 
 def _score(task: str, folder: Path, *, shuffled: bool) -> float:
     result = score_checkpoint(SCENES, folder, task=task, shuffle_sentences=shuffled)
-    return float(result["metrics"][MAIN[task]])
+    return float(result["metrics"][find_task(task).headline[0]])
 
 
 def _sheet(folders: dict[str, Path]) -> Image.Image:
@@ -130,23 +131,14 @@ def _sheet(folders: dict[str, Path]) -> Image.Image:
         first = {record.image: record for record in reversed(read_records(folder / "val.jsonl"))}
         records = [first[image] for image in sorted(first)][:_ROWS]
         answers = predictor([folder / record.image for record in records], [record.text for record in records])
-        columns.append([_cell(folder, *pair) for pair in zip(records, answers, strict=True)])
+        columns.append([draw_error(folder, *pair) for pair in zip(records, answers, strict=True)])
     return contact_sheet([cell for row in zip(*columns, strict=True) for cell in row], len(columns))
 
 
-def _cell(folder: Path, record: Record, answer: Prediction) -> Image.Image:
-    """A picture with what the network answers, a thin black box around what is really meant, and the true answer."""
-    if record.answer is not None:
-        answer = replace(answer, text=f"{answer.text} ({record.answer})")
-    scale = _ENLARGED / record.width
-    drawn = draw(enlarge(read_image(folder / record.image), _ENLARGED), [answer.scaled(scale)])
-    return outline(drawn, [[scale * side for side in truth] for truth in record.boxes or ()])
-
-
-def _table(scores: dict[str, dict[str, float]], scenes: int) -> Table:
-    table = Table("", title=f"{scenes} scenes that the network has not seen")
-    for column in ("", "right sentences", "those of other scenes"):
-        table.add_column(column, justify="right" if column else "left")
-    for task, values in scores.items():
-        table.add_row(_JOBS[task], MAIN[task], *map(percent, values.values()))
-    return table
+def _table(scores: dict[str, dict[str, float]]) -> str:
+    rows = []
+    for name, values in scores.items():
+        task = find_task(name)
+        shares = {what: percent(value) for what, value in values.items()}
+        rows.append({"job": task.job, "metric": task.headline[0], **shares})
+    return text(rows)

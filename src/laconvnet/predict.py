@@ -101,7 +101,7 @@ def _requests_of_lines(source: Path, texts: Sequence[str]) -> Iterator[Request]:
                 raise ValueError(f"{where}: not JSON: {error}") from None
             if not isinstance(values, dict) or not isinstance(values.get("image"), str):
                 raise ValueError(f"{where}: a line must be an object with 'image', the path of a picture")
-            own = texts or [values.get("text")]
+            own: Sequence[Any] = texts or [values.get("text")]
             if not all(isinstance(text, str) for text in own):
                 raise ValueError(f"{where}: 'text' must be a sentence, got {values.get('text')!r:.80}")
             name, key = values["image"], values.get("id")

@@ -177,12 +177,12 @@ class Predictor:
         asked = self._learned(tasks)
         sentences = iter([texts] if isinstance(texts, str) else texts)
         if is_picture(pictures):
-            opened: Iterable[UInt8Array] = repeat(as_picture(pictures))  # type: ignore[arg-type]
-            pairs: Iterator[tuple[UInt8Array, str]] = zip(opened, sentences, strict=False)
+            pairs = zip(repeat(as_picture(pictures)), sentences, strict=False)  # type: ignore[arg-type]
         else:
-            pairs = _opened(pictures, sentences)  # type: ignore[arg-type]
+            pairs = _opened(pictures, sentences)  # type: ignore[arg-type,assignment]
         while batch := list(islice(pairs, self.batch_size)):
-            yield from self._predict(*zip(*batch, strict=True), asked, top_k, min_score)
+            opened, asking = zip(*batch, strict=True)
+            yield from self._predict(opened, asking, asked, top_k, min_score)
 
     def _learned(self, tasks: str | Collection[str] | None) -> Collection[str] | None:
         """The tasks that shall answer; None where each sentence decides."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from laconvnet import build_model
-from laconvnet.bench import measure_cost
+from laconvnet.bench.cost import measure_cost
 
 WITHOUT_WORDS = range(2)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from laconvnet.bench import bench_data
+from laconvnet.bench.data import bench_data
 from laconvnet.data import generate
 from laconvnet.scenes import WORLDS, SceneSource
 

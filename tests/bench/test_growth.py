@@ -2,8 +2,8 @@
 
 import pytest
 
-from laconvnet.bench import Load, bench_growth
-from laconvnet.bench.growth import AXES, fit_exponent
+from laconvnet.bench.growth import AXES, bench_growth, fit_exponent
+from laconvnet.bench.passes import Plan
 
 
 @pytest.mark.parametrize("exponent", [-0.5, 0.0, 1.0, 1.7])
@@ -25,8 +25,8 @@ def test_axes_reach_as_far_as_asked():
 def test_rows_and_picture(tmp_path):
     pytest.importorskip("matplotlib")
     axes = {"size": (32, 64), "words": (1, 2, 3)}
-    load = Load(size=32, words=4)
-    report = bench_growth("n", load=load, vocabulary_size=50, backends=("shifted", "reference"), axes=axes, repeats=2)
+    plan = Plan(preset="n", size=32, words=4, vocabulary_size=50, backends=("shifted", "reference"), repeats=2)
+    report = bench_growth(plan, axes=axes)
     assert len(report.rows) == 2 * 5
     pixels = [row for row in report.rows if row["axis"] == "pixels" and row["contender"] == "n reference"]
     assert [(row["amount"], row["size"], row["words"]) for row in pixels] == [(1024, 32, 4), (4096, 64, 4)]

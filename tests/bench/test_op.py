@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from laconvnet.bench import ParityError, bench_op, op, stage_shapes
-from laconvnet.bench.op import COLUMNS
-from laconvnet.bench.operator_case import PASSES, Shape, check_backends
+from laconvnet.bench import op
+from laconvnet.bench.load import Load
+from laconvnet.bench.op import COLUMNS, bench_op
+from laconvnet.bench.operator_case import PASSES, Shape, check_backends, stage_shapes
 from laconvnet.bench.operator_forms import shifted_sums, static_depthwise, unfold_mul_sum
+from laconvnet.bench.parity import ParityError
 from laconvnet.bench.roofline import Limit
 from laconvnet.ops import BACKENDS, dynamic_conv2d, use_backend
 
@@ -143,7 +145,7 @@ def test_the_picture_shows_every_pass(tmp_path):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_backends_are_checked_at_the_shapes_of_a_network(monkeypatch, dtype):
     def check(pass_):
-        check_backends(["shifted"], "n", size=32, batch=8, dtype=dtype, device="cpu", pass_=pass_)
+        check_backends(["shifted"], "n", Load(size=32, batch=8, dtype=dtype), pass_)
 
     right = BACKENDS["shifted"]
     wrong = replace(right, grad_weight=lambda *arguments: 1.1 * right.grad_weight(*arguments))

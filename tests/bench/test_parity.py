@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from laconvnet.bench import ParityError
-from laconvnet.bench.parity import TOLERANCES, check_parity
+from laconvnet.bench.parity import TOLERANCES, ParityError, check_parity
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)

@@ -2,8 +2,8 @@
 
 import torch
 
-from laconvnet.bench import Timing
 from laconvnet.bench.roofline import copy_limit, matmul_limit, operator_limits
+from laconvnet.bench.timing import Timing
 
 CPU = torch.device("cpu")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from laconvnet.data import DatasetInfo
+from laconvnet.data import DatasetInfo, Record
 
 MakeDataset = Callable[..., Path]
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """Learns from questions or from expressions, with whatever labels it is given: a task for the data, no more."""
+
+    name: str
+    labels: tuple[str, ...] = ()
+    asks: bool = False
+    scene_sorts: tuple[str, ...] = ()
+
+    def serves(self, record: Record) -> bool:
+        """As the tasks of the library tell questions from expressions."""
+        return record.is_question if self.asks else record.is_expression
+
+
+@pytest.fixture
+def learner() -> Callable[..., StandIn]:
+    """Make something that learns: `learner("vqa", labels=("masks",), asks=True)`."""
+    return StandIn
 
 
 @pytest.fixture

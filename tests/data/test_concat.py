@@ -19,7 +19,7 @@ MakeRecord = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def parts(make_dataset: Make, record: MakeRecord) -> list[FolderDataset]:
+def parts(make_dataset: Make, record: MakeRecord, learner: Callable[..., Any]) -> list[FolderDataset]:
     """Three, two and four records about pictures of other sizes, each part for a task of its own."""
     pictures = [["a", "b", "a"], ["c", "c"], ["a", "c", "b", "c"]]
     splits = {
@@ -31,7 +31,7 @@ def parts(make_dataset: Make, record: MakeRecord) -> list[FolderDataset]:
     root = make_dataset(splits, {"a.png": (40, 20), "b.png": (50, 50), "c.png": (20, 40)})
     augment = Augmentation(flip=0.5, color_jitter=0.3)
     return [
-        FolderDataset(root, split, size=32, augment=augment, tasks=(f"task{number}",), seed=number)
+        FolderDataset(root, split, size=32, augment=augment, tasks=[learner(f"task{number}")], seed=number)
         for number, split in enumerate(splits)
     ]
 

@@ -12,11 +12,13 @@ import pytest
 from PIL import Image
 
 import laconvnet.data.dataset
-from laconvnet.data import Augmentation, FolderDataset, SchemaError
+from laconvnet.data import Augmentation, FolderDataset, SchemaError, shuffled_sentences
 from laconvnet.processing import ImageError
 from laconvnet.processing.masks import encode_mask
+from laconvnet.tasks import build_task
 
 Make = Callable[..., Path]
+Learn = Callable[..., Any]
 MakeRecord = Callable[..., dict[str, Any]]
 ALL = Augmentation(flip=0.5, color_jitter=0.4, hue=0.1, crop=(0.3, 1.0))
 
@@ -98,15 +100,14 @@ def test_sentences_of_one_picture_are_augmented_apart_and_the_picture_stays(
         np.testing.assert_array_equal(example.sample.image, dataset[index].sample.image)
 
 
-def test_masks_move_with_the_picture(make_dataset: Make, record: MakeRecord) -> None:
+def test_masks_move_with_the_picture(make_dataset: Make, record: MakeRecord, learner: Learn) -> None:
     box = (4, 2, 12, 10)
     mask = rectangle(40, 20, box)[..., 0] > 0
     image = np.asarray(Image.fromarray(rectangle(40, 20, box)).resize((80, 80), Image.Resampling.NEAREST))
     labelled = record(masks=[encode_mask(mask)])
     root = make_dataset({"train": [labelled]}, {"a.png": image})
-    dataset = FolderDataset(
-        root, "train", size=64, augment=Augmentation(0.5, crop=(0.2, 1.0)), require=("boxes", "masks")
-    )
+    task = learner("res", labels=("boxes", "masks"))
+    dataset = FolderDataset(root, "train", size=64, augment=Augmentation(0.5, crop=(0.2, 1.0)), tasks=[task])
     flips = set()
     for epoch in range(12):
         dataset.set_epoch(epoch)
@@ -120,13 +121,17 @@ def test_masks_move_with_the_picture(make_dataset: Make, record: MakeRecord) -> 
         flips.add((sample.text, sample.frame[0] < 0))
     assert flips == {("the left dog", False), ("the right dog", True)}
     assert FolderDataset(root, "train", size=64)[0].sample.masks is None
+    assert FolderDataset(root, "train", size=64, tasks=[learner("rec", labels=("boxes",))])[0].sample.masks is None
+    assert FolderDataset(root, "train", size=64, tasks=[task], with_masks=False)[0].sample.masks is None
+    (asked_for,) = FolderDataset(root, "train", size=64, with_masks=True)[0].sample.masks or ()
+    assert asked_for.any()
 
 
 def test_uncompressed_runs_are_masks_too_and_wrong_ones_name_the_record(make_dataset: Make, record: MakeRecord) -> None:
     good = {"size": [20, 40], "counts": [20, 20, 760]}
     bad = {"size": [20, 40], "counts": [5]}
     root = make_dataset({"val": [record(0, masks=[good]), record(1, masks=[bad])]}, {"a.png": (40, 20)})
-    dataset = FolderDataset(root, "val", size=40, require=("masks",))
+    dataset = FolderDataset(root, "val", size=40, with_masks=True)
     masks = dataset[0].sample.masks
     assert masks is not None
     # Runs go down the columns: the second column is the object.
@@ -146,32 +151,81 @@ def test_a_missing_or_corrupt_picture_names_file_record_and_line(make_dataset: M
         dataset[2]
 
 
-def test_labels_that_are_required_must_be_there(make_dataset: Make, record: MakeRecord) -> None:
+def test_labels_that_a_task_needs_must_be_there(make_dataset: Make, record: MakeRecord, learner: Learn) -> None:
     root = make_dataset({"val": [record(0), record(1, boxes=...)]}, {"a.png": (40, 20)})
     with pytest.raises(SchemaError, match=r"val\.jsonl:2: record 'r1' has no 'boxes'"):
-        FolderDataset(root, "val", size=32)
-    assert FolderDataset(root, "val", size=32, require=())[1].sample.boxes.shape == (0, 4)
+        FolderDataset(root, "val", size=32, tasks=[learner("rec", labels=("boxes",))])
+    whole = FolderDataset(root, "val", size=32)
+    assert len(whole) == 2 and whole[1].sample.boxes.shape == (0, 4) and whole[1].tasks == ()
 
 
-def test_expressions_and_questions_of_one_folder_serve_their_tasks(make_dataset: Make, record: MakeRecord) -> None:
+def test_expressions_and_questions_of_one_folder_serve_their_tasks(
+    make_dataset: Make, record: MakeRecord, learner: Learn
+) -> None:
     mask = encode_mask(rectangle(40, 20, (4, 2, 12, 10))[..., 0] > 0)
     expression = record(0, masks=[mask])
     question = {key: value for key, value in record(1, masks=[mask], answer="yes").items() if key != "boxes"}
     both = record(2, masks=[mask], answers={"red": 1.0})
     root = make_dataset({"val": [expression, question, both], "asked": [question]}, {"a.png": (40, 20)})
+    res, rec = learner("res", labels=("masks",)), learner("rec", labels=("boxes",))
+    vqa, scored = (learner("vqa", labels=(label,), asks=True) for label in ("masks", "answers"))
 
-    def kept(*tasks: str, require: Any) -> list[tuple[str, tuple[str, ...]]]:
-        dataset = FolderDataset(root, "val", size=32, require=require, tasks=tasks)
+    def kept(*tasks: Any) -> list[tuple[str, tuple[str, ...]]]:
+        dataset = FolderDataset(root, "val", size=32, tasks=tasks)
         return [(example.record.id, example.tasks) for example in dataset.__getitems__(range(len(dataset)))]
 
-    assert kept("res", require=("masks",)) == [("r0", ("res",)), ("r2", ("res",))], "a question's masks name nothing"
-    assert kept("vqa", require=("masks",)) == [("r1", ("vqa",)), ("r2", ("vqa",))]
-    by_task = {"rec": ("boxes",), "vqa": ("masks",)}
-    assert kept("rec", "vqa", require=by_task) == [("r0", ("rec",)), ("r1", ("vqa",)), ("r2", ("rec", "vqa"))]
+    assert kept(res) == [("r0", ("res",)), ("r2", ("res",))], "a question's masks name nothing"
+    assert kept(vqa) == [("r1", ("vqa",)), ("r2", ("vqa",))]
+    assert kept(rec, vqa) == [("r0", ("rec",)), ("r1", ("vqa",)), ("r2", ("rec", "vqa"))]
     with pytest.raises(SchemaError, match=r"val\.jsonl:2: record 'r1' has no 'answers'"):
-        kept("rec", "vqa", require={"rec": ("boxes",), "vqa": ("answers",)})
+        kept(rec, scored)
     with pytest.raises(SchemaError, match=r"asked\.jsonl: none of its 1 records serves gres$"):
-        FolderDataset(root, "asked", size=32, require=("masks",), tasks=("vqa", "gres"))
+        FolderDataset(root, "asked", size=32, tasks=[vqa, learner("gres", labels=("masks",))])
+
+
+def test_the_tasks_of_the_library_take_their_records(make_dataset: Make, record: MakeRecord) -> None:
+    question = {key: value for key, value in record(1, answer="yes").items() if key != "boxes"}
+    root = make_dataset({"val": [record(0), question]}, {"a.png": (40, 20)})
+    tasks = [build_task("rec"), build_task("vqa", {"answers": ["yes", "no"]})]
+    dataset = FolderDataset(root, "val", size=32, tasks=tasks)
+    assert [example.tasks for example in dataset.__getitems__([0, 1])] == [("rec",), ("vqa",)]
+    assert dataset.tasks_of(dataset.records[1]) == ("vqa",)
+    with pytest.raises(SchemaError, match=r"val\.jsonl:1: record 'r0' has no 'masks'"):
+        FolderDataset(root, "val", size=32, tasks=[build_task("res")])
+
+
+def test_some_records_make_a_dataset_of_their_own(make_dataset: Make, record: MakeRecord) -> None:
+    records = [record(i, image=f"images/{name}.png", text=f"dog {i}") for i, name in enumerate("abba")]
+    root = make_dataset({"val": [*records, record(4, image="images/gone.png")]}, {"a.png": (40, 20), "b.png": (9, 9)})
+    dataset = FolderDataset(root, "val", size=32, augment=ALL, seed=2)
+    some = dataset.select(iter([4, 2, 0]))
+    assert [r.id for r in some.records] == ["r4", "r2", "r0"] and len(some) == 3 and len(dataset) == 5
+    assert some.groups == [[0], [1], [2]] and dataset.groups == [[0, 3], [1, 2], [4]]
+    example = some[1]
+    assert (example.index, example.record.id) == (1, "r2")
+    with pytest.raises(ImageError, match=r"val\.jsonl:5: record 'r4': .*gone\.png"):
+        some[0]
+    dataset.set_epoch(3)
+    assert some.epoch == 3
+    assert len(dataset.select([])) == 0 and [r.id for r in dataset.select([1, 1]).records] == ["r1", "r1"]
+    with pytest.raises(IndexError):
+        dataset.select([5])
+
+
+def test_shuffled_sentences_are_those_of_other_pictures(make_dataset: Make, record: MakeRecord) -> None:
+    records = [record(i, image=f"images/{i // 2}.png", text=f"dog {i}", boxes=[[i, 2, 12, 10]]) for i in range(8)]
+    root = make_dataset({"val": records}, {f"{i}.png": (40, 20) for i in range(4)})
+    dataset = FolderDataset(root, "val", size=32)
+    shuffled = dataset.with_shuffled_sentences(seed=1)
+    assert list(shuffled.records) == shuffled_sentences(dataset.records, 1)
+    assert [r.text for r in dataset.records] == [f"dog {i}" for i in range(8)]
+    for index in range(8):
+        plain, other = dataset[index], shuffled[index]
+        np.testing.assert_array_equal(other.sample.image, plain.sample.image)
+        np.testing.assert_array_equal(other.sample.boxes, plain.sample.boxes)
+        assert other.sample.text == other.record.text
+        assert int(other.sample.text.split()[1]) // 2 != index // 2
+    assert dataset.with_shuffled_sentences().records == shuffled_sentences(dataset.records, 0)
 
 
 def test_a_bad_line_is_told_when_the_dataset_is_made(make_dataset: Make, record: MakeRecord) -> None:
@@ -187,7 +241,6 @@ def test_a_bad_line_is_told_when_the_dataset_is_made(make_dataset: Make, record:
     [
         ({"size": 0}, "at least 1 pixel, got 0"),
         ({"resize": "crop"}, "'crop'"),
-        ({"require": ("box",)}, r"\['box'\]; a record can have boxes, masks, answer, answers"),
         ({"seed": -1}, "-1"),
     ],
 )

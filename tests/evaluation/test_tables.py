@@ -2,7 +2,7 @@
 
 import pytest
 
-from laconvnet.report.tables import overview, parts, percent, put_between_markers, table
+from laconvnet.report.tables import overview, parts, put_between_markers
 
 
 def result(value, by=None):
@@ -16,15 +16,6 @@ def result(value, by=None):
         "blind": {"whole image": {"accuracy@0.5": 0.05}, "any object": {"accuracy@0.5": 0.28}},
         "by": {} if by is None else by,
     }
-
-
-def test_shares_are_percent_and_missing_ones_a_dash():
-    assert percent(0.1234) == "12.3 %" and percent(1.0) == "100.0 %"
-    assert percent(None) == percent(float("nan")) == "–"
-
-
-def test_a_table_has_a_line_for_each_row():
-    assert table(["a", "b"], [["1", "2"], ["3", "4"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n| 3 | 4 |"
 
 
 def test_the_overview_shows_the_best_baseline_and_the_control():

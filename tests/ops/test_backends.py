@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from laconvnet.ops import BACKENDS, dynamic_conv2d, explain, use_backend
+from laconvnet.ops import BACKENDS, dynamic_conv2d, explain, shifted, use_backend
 from laconvnet.ops.backends import ENVIRONMENT_VARIABLE, Backend, select_backend
 from laconvnet.ops.native import library
 
@@ -22,6 +22,32 @@ def test_the_first_backend_that_can_run_is_chosen(monkeypatch):
     assert select_backend(X, 7).name == "shifted"
     monkeypatch.setitem(BACKENDS, "native", replace(BACKENDS["native"], why_not=lambda x, kernel_size: None))
     assert select_backend(X, 7).name == "native"
+
+
+def test_plain_is_never_chosen_by_itself(monkeypatch):
+    for name in ("triton", "native", "shifted"):
+        monkeypatch.setitem(BACKENDS, name, replace(BACKENDS[name], why_not=lambda x, kernel_size: "not today"))
+    assert select_backend(X, 7).name == "reference"
+    with use_backend("plain"):
+        assert select_backend(X, 7).name == "plain"
+
+
+def test_backward_passes_stay_on_the_thread_that_forces():
+    with use_backend("reference"):
+        assert not torch._C._is_multithreading_enabled()
+    assert torch._C._is_multithreading_enabled()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+def test_a_backward_pass_on_a_gpu_runs_on_the_forced_backend(monkeypatch):
+    calls = []
+    counted = replace(BACKENDS["shifted"], grad_input=lambda *a: calls.append(1) or shifted.grad_input(*a))
+    monkeypatch.setitem(BACKENDS, "shifted", counted)
+    x, weight = torch.zeros(1, 1, 2, 2, device="cuda", requires_grad=True), torch.zeros(1, 1, 9, 2, 2, device="cuda")
+    with use_backend("shifted"):
+        dynamic_conv2d(x, weight).sum().backward()
+    assert calls == [1]
 
 
 def test_use_backend_forces_and_restores():

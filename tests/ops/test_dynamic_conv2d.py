@@ -99,6 +99,38 @@ def test_only_the_arguments_are_saved_for_backward():
     assert sorted(t.numel() for t in saved) == sorted([x.numel(), weight.numel()])
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_plain_is_the_definition_differentiated_by_pytorch(layout, dropout):
+    x, weight = problem(kernel_size=5, requires_grad=True)
+    results = {}
+    for name in ("reference", "plain"):
+        torch.manual_seed(1)
+        with use_backend(name):
+            out = dynamic_conv2d(x, weight, group_layout=layout, dropout=dropout)
+            results[name] = [out, *torch.autograd.grad(out, (x, weight), torch.ones_like(out))]
+    for one, other in zip(results["plain"], results["reference"], strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_plain_keeps_the_unfolded_picture():
+    x, weight = problem(kernel_size=5, requires_grad=True)
+    saved = []
+    with use_backend("plain"), torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
+        dynamic_conv2d(x, weight)
+    assert max(t.numel() for t in saved) == 25 * x.numel()
+
+
+def test_plain_is_one_call_of_a_compiled_graph():
+    x, weight = problem(requires_grad=True)
+    compiled = torch.compile(lambda x, w: dynamic_conv2d(x, w), fullgraph=True, backend="aot_eager")
+    with use_backend("plain"):
+        out = compiled(x, weight)
+        torch.testing.assert_close(out, dynamic_conv2d(x, weight))
+        out.sum().backward()
+    assert x.grad is not None and weight.grad is not None
+
+
 def test_only_the_needed_gradient_is_computed():
     x, weight = problem()
     weight.requires_grad_()

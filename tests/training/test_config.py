@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from laconvnet.training import ConfigError, TrainConfig, load_config, setting_names
+from laconvnet.settings import setting_names
+from laconvnet.training import ConfigError, TrainConfig, load_config
 
 MINIMAL = "preset: n\noutput: runs/x\ndata:\n  root: some/folder\n"
 
@@ -134,4 +135,4 @@ def test_every_setting_is_described() -> None:
         return missing
 
     assert undescribed(TrainConfig) == []
-    assert "data.sentences_per_image" in setting_names() and "data" not in setting_names()
+    assert "data.sentences_per_image" in (names := setting_names(TrainConfig)) and "data" not in names

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from laconvnet.models import LaConvNet
+from laconvnet.models.network import skeleton
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def measure_cost(model: LaConvNet, size: int, words: int = 15) -> Cost:
     Returns:
         The counts.
     """
+    shadow = skeleton(model.config).eval()
     with torch.device("meta"):
-        shadow = LaConvNet(model.config).eval()
         images, tokens = torch.zeros(1, 3, size, size), torch.ones(1, words, dtype=torch.int64)
     return count(shadow, lambda: shadow(images, tokens), embedding=model.text.embedding.weight)
 

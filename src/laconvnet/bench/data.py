@@ -7,9 +7,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from laconvnet.bench.machine import use_threads
-from laconvnet.bench.report import Report, Row
-from laconvnet.bench.timing import Timing, compare
+from laconvnet.bench.report import Report
+from laconvnet.bench.timing import Timing, compare, use_threads
 from laconvnet.data import (
     Augmentation,
     Collator,
@@ -21,6 +20,7 @@ from laconvnet.data import (
     set_epoch,
 )
 from laconvnet.scenes import SceneSource
+from laconvnet.tables import Row
 
 AUGMENTATION = Augmentation(flip=0.5, color_jitter=0.2, hue=0.02, crop=(0.5, 1.0))
 """All that training can change in a picture, at common strengths."""

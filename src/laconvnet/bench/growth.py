@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from laconvnet.bench.machine import use_threads
-from laconvnet.bench.networks import LaConvNetwork, Load
-from laconvnet.bench.operator_case import DEFAULT, PASSES, check_backends
-from laconvnet.bench.plot import Panel, draw_growth
-from laconvnet.bench.report import Report, Row
-from laconvnet.bench.timing import compare
+from laconvnet.bench.load import Load
+from laconvnet.bench.operator_case import PASSES, check_backends
+from laconvnet.bench.passes import Plan
+from laconvnet.bench.report import Report
+from laconvnet.bench.timing import compare, use_threads
+from laconvnet.plots import Panel, draw_growth
+from laconvnet.tables import Row
 
 AXES: Mapping[str, Sequence[int]] = {
     "size": (160, 224, 320, 416, 576, 832),
@@ -31,30 +32,12 @@ COLUMNS = ("axis", "amount", "contender", "median_ms", "exponent")
 TITLES = {"size": "pixels", "batch": "pictures together", "words": "words"}
 
 
-def bench_growth(
-    preset: str,
-    *,
-    tasks: tuple[str, ...] = ("rec",),
-    load: Load | None = None,
-    vocabulary_size: int = 10_000,
-    backends: Sequence[str] = (DEFAULT,),
-    axes: Mapping[str, Sequence[int]] | None = None,
-    threads: int | None = None,
-    repeats: int = 5,
-    progress: bool = False,
-) -> Report:
+def bench_growth(plan: Plan, *, axes: Mapping[str, Sequence[int]] | None = None) -> Report:
     """Time a network's forward pass while one thing grows, and fit time = constant * amount ** exponent.
 
     Args:
-        preset: the network.
-        tasks: its heads.
-        load: what stays where it does not grow; that of `Load` unless given.
-        vocabulary_size: rows of the word-vector table.
-        backends: of the operator, by name; "default" is its own choice.
+        plan: the network and, in its first batch and number format, what stays where it does not grow.
         axes: what grows, and how; `AXES` unless given.
-        threads: CPU threads; None leaves PyTorch's.
-        repeats: timed rounds.
-        progress: show a bar.
 
     Returns:
         A row per axis, backend and amount; the exponent belongs to all rows of its axis and backend.
@@ -62,55 +45,37 @@ def bench_growth(
     Raises:
         ParityError: a backend disagrees with the reference.
     """
-    load = load or Load()
-    networks = [LaConvNetwork(preset, load, tasks, vocabulary_size, backend) for backend in backends]
+    load = plan.loads(plan.batches[0])[0]
     rows: list[Row] = []
-    with use_threads(threads):
-        check_backends(
-            backends,
-            preset,
-            size=load.size,
-            batch=load.batch,
-            dtype=load.dtype,
-            device=load.device,
-            pass_=PASSES[0],
-        )
+    with use_threads(plan.threads):
+        check_backends(plan.backends, plan.preset, load, PASSES[0])
         for axis, values in tqdm(
-            (axes or AXES).items(), desc="growth", unit="axis", disable=None if progress else True
+            (axes or AXES).items(), desc="growth", unit="axis", disable=None if plan.progress else True
         ):
-            rows += _bench_axis(axis, values, networks, repeats)
-        settings = {"preset": preset, "tasks": list(tasks), "device": load.device, "repeats": repeats}
+            loads = [replace(load, **{axis: value}) for value in values]  # type: ignore[arg-type]
+            rows += _bench_axis(axis, loads, plan)
+        settings = {"preset": plan.preset, "heads": list(plan.heads), "device": load.device, "repeats": plan.repeats}
         return Report("growth", settings, rows, columns=COLUMNS, draw=partial(_draw, rows=rows))
 
 
-def _bench_axis(axis: str, values: Sequence[int], networks: Sequence[LaConvNetwork], repeats: int) -> list[Row]:
-    changes: list[dict[str, Any]] = [{axis: value} for value in values]
-    grown = {
-        f"{network.name} {change}": replace(network, load=replace(network.load, **change))
-        for network in networks
-        for change in changes
-    }
-    runs: dict[str, Callable[[], object]] = {name: network.build() for name, network in grown.items()}
-    times = compare(runs, repeats=repeats)
-    rows: list[Row] = [
-        {
-            "axis": TITLES[axis],
-            "amount": network.load.size**2 if axis == "size" else getattr(network.load, axis),
-            "contender": network.name,
-            "size": network.load.size,
-            "batch": network.load.batch,
-            "words": network.load.words,
-            "dtype": network.load.dtype,
-            **times[name].row(),
-        }
-        for name, network in grown.items()
-    ]
-    for contender in {row["contender"] for row in rows}:
-        own = [row for row in rows if row["contender"] == contender]
-        exponent = fit_exponent([row["amount"] for row in own], [row["median_ms"] for row in own])
-        for row in own:
-            row["exponent"] = round(exponent, 3)
-    return rows
+def _bench_axis(axis: str, loads: Sequence[Load], plan: Plan) -> Iterator[Row]:
+    grown = [[network.forward_pass(load) for load in loads] for network in plan.networks]
+    times = compare({one: one.build() for one in chain.from_iterable(grown)}, repeats=plan.repeats)
+    amounts = [load.size**2 if axis == "size" else getattr(load, axis) for load in loads]
+    for contenders in grown:
+        exponent = fit_exponent(amounts, [times[one].median for one in contenders])
+        for amount, one in zip(amounts, contenders, strict=True):
+            yield {
+                "axis": TITLES[axis],
+                "amount": amount,
+                "contender": one.name,
+                "size": one.load.size,
+                "batch": one.load.batch,
+                "words": one.load.words,
+                "dtype": one.load.dtype,
+                **times[one].row(),
+                "exponent": round(exponent, 3),
+            }
 
 
 def fit_exponent(amounts: Sequence[float], values: Sequence[float]) -> float:

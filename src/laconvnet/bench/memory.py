@@ -9,29 +9,16 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
+from laconvnet.bench.timing import Function
+
+Build = Callable[[], Function]
+"""Make everything ready, weights and inputs included; the function that comes back runs it once. To be measured in
+another process it has to be picklable."""
+
 _RUNS = 2  # the second sees what the first has left behind, as in use
-
-
-class Runnable(Protocol):
-    """Something to measure, picklable, so that a fresh process can build the same."""
-
-    @property
-    def name(self) -> str:
-        """What to call it."""
-        ...
-
-    @property
-    def device(self) -> str:
-        """Where it runs."""
-        ...
-
-    def build(self) -> Callable[[], object]:
-        """Everything made ready, weights and inputs included; the function runs it once."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -51,12 +38,13 @@ class Memory:
         return {"memory_before_mib": round(self.before, 1), "peak_memory_mib": round(self.peak, 1)}
 
 
-def measure_memory(runnable: Runnable, threads: int | None = None) -> Memory:
-    """Build and run something twice in a fresh process.
+def measure_memory(name: str, build: Build, device: str = "cpu") -> Memory:
+    """Build and run something twice in a fresh process, on as many threads as here.
 
     Args:
-        runnable: what to run; a script that calls this needs the usual `if __name__ == "__main__":`.
-        threads: CPU threads of PyTorch; None takes as many as here.
+        name: what to call it in an error.
+        build: makes it ready; a script that calls this needs the usual `if __name__ == "__main__":`.
+        device: where it runs.
 
     Returns:
         Memory before and at the peak.
@@ -64,20 +52,19 @@ def measure_memory(runnable: Runnable, threads: int | None = None) -> Memory:
     Raises:
         RuntimeError: the process was ended from outside.
     """
-    threads = threads or torch.get_num_threads()
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
-            return pool.submit(_measure, runnable, threads).result()
+            return pool.submit(_measure, build, device, torch.get_num_threads()).result()
         except BrokenProcessPool:
             raise RuntimeError(
-                f"the process that measured the memory of {runnable.name} was killed; perhaps there is too little"
+                f"the process that measured the memory of {name} was killed; perhaps there is too little"
             ) from None
 
 
-def _measure(runnable: Runnable, threads: int) -> Memory:
+def _measure(build: Build, device: str, threads: int) -> Memory:
     torch.set_num_threads(threads)
-    run = runnable.build()
-    on_gpu = torch.device(runnable.device).type == "cuda"
+    run = build()
+    on_gpu = torch.device(device).type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated() if on_gpu else _resident("VmRSS")

@@ -1,165 +1,104 @@
-"""Networks to measure, each a few settings that any process can build the same network and inputs from."""
+"""Networks to measure, each a few settings from which any process builds the same weights and inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from laconvnet.bench.cost import Cost, measure_cost
-from laconvnet.bench.operator_case import DEFAULT, PLAIN, on_backend
+from laconvnet.bench.load import Load
+from laconvnet.bench.memory import Build
+from laconvnet.bench.operator_case import DEFAULT, on_backend
 from laconvnet.models import LaConvNet, build_model, compile_look, named_dtype, prepare_for_inference
 from laconvnet.ops.backends import select_backend
-from laconvnet.scenes import answers
+from laconvnet.scenes import answers as answers_of_clevr
 
 
 @dataclass(frozen=True)
-class Load:
-    """What a network is given, and in which number format it computes.
+class Contender:
+    """Something to time and weigh.
 
     Attributes:
-        size: side of the square pictures, a multiple of 32.
-        batch: pictures together.
-        words: words per sentence.
-        dtype: "float32", "bfloat16" or "float16".
-        device: where.
+        name: what to call it.
+        load: what it is given.
+        build: fresh weights and inputs, made ready; the function that comes back is one pass or step.
+        cost: counts what one picture costs in a forward pass.
+        passes: forward passes that are as much arithmetic: 1 for one, 3 with backward.
+        backend: of the operator, by name, if it has one.
     """
 
-    size: int = 416
-    batch: int = 1
-    words: int = 15
-    dtype: str = "float32"
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        named_dtype(self.dtype)
-        if self.size < 32 or self.size % 32:
-            raise ValueError(f"size must be a multiple of 32, got {self.size}")
-        if self.batch < 1 or self.words < 1:
-            raise ValueError(f"batch and words must be 1 or more, got {self.batch} and {self.words}")
-
-    def inputs(self, vocabulary_size: int) -> tuple[Tensor, Tensor]:
-        """Pictures (N, 3, S, S) in [0, 1] and word ids (N, L) of at least 1, always the same."""
-        generator = torch.Generator().manual_seed(0)
-        images = torch.rand(self.batch, 3, self.size, self.size, generator=generator)
-        tokens = torch.randint(1, vocabulary_size, (self.batch, self.words), generator=generator)
-        return images.to(self.device), tokens.to(self.device)
-
-    def autocast(self) -> AbstractContextManager[object]:
-        """The context in which the number format holds."""
-        if self.dtype == "float32":
-            return nullcontext()
-        return torch.autocast(torch.device(self.device).type, named_dtype(self.dtype))
-
-
-class Network(Protocol):
-    """A network with its load; picklable."""
-
-    @property
-    def name(self) -> str:
-        """What to call it, load left out."""
-        ...
-
-    @property
-    def load(self) -> Load:
-        """What it is given."""
-        ...
-
-    @property
-    def device(self) -> str:
-        """Where it runs."""
-        ...
-
-    def build(self) -> Callable[[], object]:
-        """Fresh weights and inputs, made ready; the function is one forward pass for inference."""
-        ...
-
-    def cost(self) -> Cost:
-        """What one picture costs, counted."""
-        ...
-
-
-_CLEVR_ANSWERS = answers()  # what a network for questions is given to choose from
-
-
-def chosen_backend(backend: str, dtype: str, device: str) -> str:
-    """The name of a backend, or of the operator's own choice for 7x7 kernels.
-
-    Raises:
-        ValueError: no such backend.
-        RuntimeError: it cannot run there.
-    """
-    if backend == PLAIN:
-        return PLAIN
-    with on_backend(backend):
-        return select_backend(torch.empty(0, dtype=named_dtype(dtype), device=device), 7).name
+    name: str
+    load: Load
+    build: Build
+    cost: Callable[[], Cost]
+    passes: int = 1
+    backend: str | None = None
 
 
 @dataclass(frozen=True)
-class LaConvNetwork:
+class Network:
     """This project's network.
 
     Attributes:
         preset: its preset.
-        load: what it is given.
-        tasks: its heads.
+        heads: its heads.
         vocabulary_size: rows of its word-vector table.
         backend: of the operator, by name, or `DEFAULT`.
-        compiled: by `torch.compile`.
     """
 
     preset: str
-    load: Load
-    tasks: tuple[str, ...] = ("rec",)
+    heads: tuple[str, ...] = ("rec",)
     vocabulary_size: int = 10_000
     backend: str = DEFAULT
-    compiled: bool = False
 
-    @property
-    def name(self) -> str:
-        """Preset, the backend that runs, and whether it is compiled."""
-        backend = chosen_backend(self.backend, self.load.dtype, self.load.device)
-        return f"{self.preset} {backend}{' compiled' if self.compiled else ''}"
-
-    @property
-    def device(self) -> str:
-        """Where it runs."""
-        return self.load.device
-
-    def network(self) -> LaConvNet:
-        """The network, its random weights always the same, in training mode."""
+    def fresh(self) -> LaConvNet:
+        """The network with random weights, always the same, in training mode."""
         torch.manual_seed(0)
-        return self._fresh().to(self.load.device)
+        answers = len(answers_of_clevr()) if "answer" in self.heads else 0
+        return build_model(self.preset, self.heads, vocabulary=range(self.vocabulary_size), num_answers=answers)
 
-    def _fresh(self) -> LaConvNet:
-        given = _CLEVR_ANSWERS if "vqa" in self.tasks else ()
-        return build_model(self.preset, self.tasks, vocabulary=range(self.vocabulary_size), answers=given)
+    def forward_pass(self, load: Load, *, compiled: bool = False) -> Contender:
+        """Predicting from a load, as it is or as `torch.compile` makes it."""
+        name = self.name_on(load) + (" compiled" if compiled else "")
+        build = partial(_build, self, load, compiled)
+        return Contender(name, load, build, partial(self.cost, load), backend=self.backend)
 
-    def build(self) -> Callable[[], dict[str, Tensor]]:
-        """Fresh weights and inputs; the function is one forward pass for inference."""
-        network = prepare_for_inference(self.network(), dtype=named_dtype(self.load.dtype))
-        look = compile_look(network) if self.compiled else network.look
-        images, tokens = self.load.inputs(self.vocabulary_size)
-
-        def forward() -> dict[str, Tensor]:
-            with torch.inference_mode(), on_backend(self.backend):
-                return look(images, network.read(tokens))
-
-        return forward
-
-    def cost(self) -> Cost:
-        """What one picture costs, counted."""
+    def cost(self, load: Load) -> Cost:
+        """Count what a forward pass costs."""
         with torch.device("meta"):
-            network = self._fresh()
-        return measure_cost(network, self.load.size, self.load.words)
+            return measure_cost(self.fresh(), load.size, load.words)
+
+    def name_on(self, load: Load) -> str:
+        """Preset and the backend that runs.
+
+        Raises:
+            ValueError: no such backend.
+            RuntimeError: it cannot run there.
+        """
+        with on_backend(self.backend):
+            chosen = select_backend(torch.empty(0, dtype=named_dtype(load.dtype), device=load.device), 7)
+        return f"{self.preset} {chosen.name}"
 
 
-def forward_pass(network: nn.Module, load: Load, *inputs: Tensor, **named: Tensor) -> Callable[[], object]:
-    """A function that runs another network on inputs, for inference."""
+def _build(settings: Network, load: Load, compiled: bool) -> Callable[[], dict[str, Tensor]]:
+    network = prepare_for_inference(settings.fresh().to(load.device), dtype=named_dtype(load.dtype))
+    look = compile_look(network) if compiled else network.look
+    images, tokens = load.inputs(settings.vocabulary_size)
+
+    def forward() -> dict[str, Tensor]:
+        with torch.inference_mode(), on_backend(settings.backend):
+            return look(images, network.read(tokens))
+
+    return forward
+
+
+def other_pass(network: nn.Module, load: Load, *inputs: Tensor, **named: Tensor) -> Callable[[], object]:
+    """A function that runs another network on inputs, for predicting."""
+    network = network.eval().to(load.device)
 
     def forward() -> object:
         with torch.inference_mode(), load.autocast():

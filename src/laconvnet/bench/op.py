@@ -14,15 +14,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from laconvnet.bench import operator_forms
-from laconvnet.bench.machine import empty_compile_cache, use_threads
 from laconvnet.bench.operator_case import PASSES, REFERENCE, Case, Contender, Shape, backend_contender
 from laconvnet.bench.parity import check_parity
-from laconvnet.bench.plot import Panel, draw_bars
-from laconvnet.bench.report import Report, Row
+from laconvnet.bench.report import Report
 from laconvnet.bench.roofline import Limit, operator_limits
-from laconvnet.bench.timing import Function, Timing, clock_of, compare
+from laconvnet.bench.timing import Function, Timing, clock_of, compare, empty_compile_cache, use_threads
 from laconvnet.models import named_dtype
 from laconvnet.ops import BACKENDS
+from laconvnet.plots import Panel, draw_bars
+from laconvnet.tables import Row
 
 COLUMNS = (
     *("batch", "stage", "kernel", "dtype", "pass", "contender", "median_ms", "times_faster"),
@@ -183,6 +183,7 @@ def _draw(path: Path, rows: Sequence[Row]) -> None:
                 for row in rows
                 if (row["dtype"], row["batch"], row["pass"]) == (dtype, batch, pass_)
             ],
+            spread=("low_ms", "high_ms"),
         )
         for dtype, batch, pass_ in keys
     ]

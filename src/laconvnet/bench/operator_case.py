@@ -8,38 +8,24 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from laconvnet.bench.operator_forms import unfold_einsum
+from laconvnet.bench.load import Load
 from laconvnet.bench.parity import check_parity
-from laconvnet.layers import laconv
 from laconvnet.models import named_dtype, resolve_config
 from laconvnet.ops import dynamic_conv2d, use_backend
 
 REFERENCE = "reference"
 DEFAULT = "default"
 """In the place of a backend's name: whichever the operator chooses."""
-PLAIN = "plain"
-"""In the place of a backend's name: unfold and einsum as one writes them without this project, PyTorch's to
-differentiate."""
 PASSES = ("forward", "forward+backward")
 
 
-def on_backend(name: str) -> AbstractContextManager[Any]:
-    """Where the operator runs on a backend, or on its own choice; or networks without the operator, for `PLAIN`."""
-    if name == PLAIN:
-        return patch.object(laconv, "dynamic_conv2d", _plain)
+def on_backend(name: str) -> AbstractContextManager[None]:
+    """Where the operator runs on a backend, or on its own choice for `DEFAULT`."""
     return nullcontext() if name == DEFAULT else use_backend(name)
-
-
-def _plain(x: Tensor, weight: Tensor, *, group_layout: str, dropout: float = 0.0) -> Tensor:
-    if group_layout != "interleaved":
-        raise ValueError(f"plain PyTorch is written for interleaved groups, not {group_layout!r}")
-    return unfold_einsum(x, F.dropout(weight, dropout))
 
 
 class Shape(NamedTuple):
@@ -91,7 +77,7 @@ def stage_shapes(preset: str, size: int, stages: Sequence[int] | None = None) ->
     chosen = range(1, 6) if stages is None else stages
     if wrong := [stage for stage in chosen if stage not in range(1, 6)]:
         raise ValueError(f"stages are 1 to 5, got {wrong}")
-    config = resolve_config(preset, tasks=("rec",), vocabulary_size=2).backbone
+    config = resolve_config(preset, heads=("rec",), vocabulary_size=2).backbone
     shapes = [
         Shape(stage, config.dims[stage - 1], config.groups[stage - 1], kernel_size, size >> stage)
         for stage in chosen
@@ -156,14 +142,10 @@ class Case:
 
 def backend_contender(name: str) -> Contender:
     """The operator on a backend, or on its own choice."""
-    if name == PLAIN:
-        return Contender(name, "comparator", unfold_einsum)
     return Contender(name, "backend", dynamic_conv2d, partial(on_backend, name))
 
 
-def check_backends(
-    backends: Sequence[str], preset: str, *, size: int, batch: int, dtype: str, device: str, pass_: str
-) -> None:
+def check_backends(backends: Sequence[str], preset: str, load: Load, pass_: str) -> None:
     """Refuse backends that disagree with the reference at a shape of a network, on one or two samples.
 
     The network as a whole would not show it: with fresh weights little of the operator reaches its outputs.
@@ -171,17 +153,14 @@ def check_backends(
     Args:
         backends: names, or `DEFAULT`.
         preset: the network.
-        size: side of its square pictures.
-        batch: pictures together; more than two are not checked.
-        dtype: the number format in which the operator computes.
-        device: where.
+        load: what it is given; more than two pictures are not checked.
         pass_: one of `PASSES`.
 
     Raises:
         ParityError: one disagrees; names the shape.
     """
-    for shape in stage_shapes(preset, size):
-        case = Case(shape, min(batch, 2), named_dtype(dtype), torch.device(device))
+    for shape in stage_shapes(preset, load.size):
+        case = Case(shape, min(load.batch, 2), named_dtype(load.dtype), torch.device(load.device))
         expected = case.expected(pass_)
         for name in backends:
             check_parity(name, str(case), case.execute(backend_contender(name), pass_), expected)

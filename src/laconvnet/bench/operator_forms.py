@@ -7,27 +7,16 @@ from __future__ import annotations
 
 import math
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def _patches(x: Tensor, weight: Tensor) -> Tensor:
-    """What each tap of each position sees: (N, C/G, G, T, H*W)."""
-    groups, taps = weight.shape[1:3]
-    kernel_size = math.isqrt(taps)
-    patches = F.unfold(x, kernel_size, padding=kernel_size // 2)
-    return patches.view(x.shape[0], -1, groups, taps, x.shape[2] * x.shape[3])
-
-
 def unfold_mul_sum(x: Tensor, weight: Tensor) -> Tensor:
     """out (N,C,H,W) of x (N,C,H,W) and weight (N,G,T,H,W): unfolded, multiplied, added up over the taps."""
-    return (_patches(x, weight) * weight.flatten(3).unsqueeze(1)).sum(3).view(x.shape)
-
-
-def unfold_einsum(x: Tensor, weight: Tensor) -> Tensor:
-    """The same by einsum. PyTorch differentiates it by keeping the patches, K*K times the memory of x."""
-    return torch.einsum("njgtp,ngtp->njgp", _patches(x, weight), weight.flatten(3)).reshape(x.shape)
+    groups, taps = weight.shape[1:3]
+    kernel_size = math.isqrt(taps)
+    patches = F.unfold(x, kernel_size, padding=kernel_size // 2).view(x.shape[0], -1, groups, taps, x[0, 0].numel())
+    return (patches * weight.flatten(3).unsqueeze(1)).sum(3).view(x.shape)
 
 
 def frame(x: Tensor, weight: Tensor) -> Tensor:

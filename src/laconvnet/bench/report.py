@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from laconvnet.bench.machine import describe_machine
+from laconvnet.doctor import describe_machine
 from laconvnet.files import replace_file
+from laconvnet.tables import Row, number, percent, text
 
-Row = dict[str, Any]
+_SPREAD = ("low_ms", "high_ms")
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Everything that was measured, JSON-ready."""
-        names = ("name", "settings", "machine", "notes", "rows")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("name", "settings", "machine", "notes", "rows")}
 
     def __str__(self) -> str:
         head = [f"{key}: {_words(value)}" for key, value in {**self.machine, **self.settings}.items()]
-        return "\n".join([*head, "", table(self.rows, self.columns), *self.notes])
+        columns = [_title(name) for name in self.columns or self._names()]
+        return "\n".join([*head, "", text([_shown(row) for row in self.rows], columns), *self.notes])
 
     def save(self, folder: Path, *, plot: bool = True) -> list[Path]:
         """Write NAME.csv, NAME.json and, where there is something to see, NAME.png, each complete or not at all.
@@ -67,9 +68,13 @@ class Report:
             replace_file(path, write)
         return paths
 
+    def _names(self) -> list[str]:
+        """The columns of all rows, in the order in which they appear."""
+        return list(dict.fromkeys(name for row in self.rows for name in row))
+
     def _write_csv(self, path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, _keys(self.rows))
+            writer = csv.DictWriter(file, self._names())
             writer.writeheader()
             writer.writerows(self.rows)
 
@@ -88,42 +93,17 @@ def _words(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _keys(rows: Sequence[Row]) -> list[str]:
-    """The columns of all rows, in the order in which they appear."""
-    return list(dict.fromkeys(key for row in rows for key in row))
+def _title(name: str) -> str:
+    return name.replace("_", " ")
 
 
-def table(rows: Sequence[Row], columns: Sequence[str] = ()) -> str:
-    """Lay rows out as text, numbers to the right.
-
-    Args:
-        rows: the measurements; "median_ms" is shown with the quartiles "low_ms" and "high_ms".
-        columns: which to show; all unless given, those without any value never.
-
-    Returns:
-        A heading and one line per row.
-    """
-    shown = [key for key in columns or _keys(rows) if any(row.get(key) is not None for row in rows)]
-    cells = [[key.replace("_", " ") for key in shown], *([_cell(row, key) for key in shown] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    is_text = [any(isinstance(row.get(key), str) for row in rows) for key in shown]
-    return "\n".join(
-        "  ".join(
-            f"{cell:{'<' if text else '>'}{width}}" for cell, text, width in zip(line, is_text, widths, strict=True)
-        )
-        for line in cells
-    )
-
-
-def _cell(row: Row, key: str) -> str:
-    value = row.get(key)
-    if key == "median_ms" and value is not None and "low_ms" in row:
-        return f"{short_number(value)} [{short_number(row['low_ms'])}, {short_number(row['high_ms'])}]"
-    if value is None or isinstance(value, str):
-        return value or "-"
-    return f"{value:.1%}" if key.startswith("share_") else short_number(value)
-
-
-def short_number(value: float) -> str:
-    """At least three digits that count, and for numbers above 1e-4 no exponent."""
-    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 999.5 else f"{value:.3g}"
+def _shown(row: Row) -> Row:
+    """A row as the table shows it: the median with its quartiles, shares in per cent."""
+    shown: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "median_ms" and all(row.get(end) is not None for end in _SPREAD):
+            value = f"{number(value)} [{', '.join(number(row[end]) for end in _SPREAD)}]"
+        elif name.startswith("share_") and value is not None:
+            value = percent(value)
+        shown[_title(name)] = value
+    return shown

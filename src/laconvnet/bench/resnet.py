@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from laconvnet.bench.cost import Cost, count
-from laconvnet.bench.networks import Load, forward_pass
+from laconvnet.bench.load import Load
+from laconvnet.bench.networks import Contender, other_pass
 
 _STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))  # width of the 3x3 convolutions, blocks
 _EXPANSION = 4
@@ -52,26 +53,17 @@ def resnet50(classes: int = 1000) -> nn.Sequential:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
 
 
-@dataclass(frozen=True)
-class ResNet50:
-    """ResNet-50 to measure; it reads no words."""
+def resnet50_contender(load: Load) -> Contender:
+    """ResNet-50 on the pictures of a load; it reads no words."""
+    return Contender("resnet50", load, partial(_build, load), partial(_cost, load.size))
 
-    load: Load
-    name: str = "resnet50"
 
-    @property
-    def device(self) -> str:
-        """Where it runs."""
-        return self.load.device
+def _build(load: Load) -> Callable[[], object]:
+    torch.manual_seed(0)
+    return other_pass(resnet50(), load, load.inputs(2)[0])
 
-    def build(self) -> Callable[[], object]:
-        """Fresh weights and inputs; the function is one forward pass for inference."""
-        torch.manual_seed(0)
-        images, _ = self.load.inputs(2)
-        return forward_pass(resnet50().eval().to(self.device), self.load, images)
 
-    def cost(self) -> Cost:
-        """What one picture costs, counted."""
-        with torch.device("meta"):
-            network, images = resnet50().eval(), torch.zeros(1, 3, self.load.size, self.load.size)
-        return count(network, lambda: network(images))
+def _cost(size: int) -> Cost:
+    with torch.device("meta"):
+        network, images = resnet50().eval(), torch.zeros(1, 3, size, size)
+    return count(network, lambda: network(images))

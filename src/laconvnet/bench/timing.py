@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
+Name = TypeVar("Name")
 Function = Callable[[], object]
 Clock = Callable[[Function], float]
 
@@ -32,9 +37,6 @@ class Timing:
     low: float
     high: float
     repeats: int
-
-    def __str__(self) -> str:
-        return f"{self.median:.3g} ms [{self.low:.3g}, {self.high:.3g}]"
 
     def row(self) -> dict[str, float]:
         """The columns "median_ms", "low_ms" and "high_ms" of a report."""
@@ -67,8 +69,8 @@ def clock_of(device: torch.device) -> Clock:
 
 
 def compare(
-    contenders: Mapping[str, Function], *, repeats: int = 7, warmup: int = 1, clock: Clock = wall_clock
-) -> dict[str, Timing]:
+    contenders: Mapping[Name, Function], *, repeats: int = 7, warmup: int = 1, clock: Clock = wall_clock
+) -> dict[Name, Timing]:
     """Time contenders in turn, round after round, so that what disturbs one disturbs all.
 
     In a turn a fast contender is called several times and the median counts, the first call left out: before it the
@@ -88,7 +90,7 @@ def compare(
     """
     if repeats < 2:
         raise ValueError(f"repeats is {repeats}; a spread needs at least 2")
-    times: dict[str, list[float]] = {name: [] for name in contenders}
+    times: dict[Name, list[float]] = {name: [] for name in contenders}
     for round_ in range(warmup + repeats):
         for name, function in contenders.items():
             elapsed = _turn(function, clock)
@@ -114,3 +116,29 @@ def _summary(values: list[float]) -> Timing:
 def _synchronize() -> None:
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()
+
+
+@contextmanager
+def use_threads(count: int | None) -> Iterator[None]:
+    """Run a ``with`` block on this many CPU threads of PyTorch; None leaves their number alone."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def empty_compile_cache() -> Iterator[None]:
+    """Run a ``with`` block without what torch.compile has made before, which hides what its first call costs."""
+    name = "TORCHINDUCTOR_CACHE_DIR"
+    before = os.environ.get(name)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.environ[name] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop(name)
+            if before is not None:
+                os.environ[name] = before

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from laconvnet import __version__
-from laconvnet.bench.commands import app as bench_app
+from laconvnet.cli.bench import app as bench_app
 from laconvnet.cli.config import config_app
 from laconvnet.cli.data import data_app
 from laconvnet.cli.models import demo, doctor, evaluate, import_official, predict, train

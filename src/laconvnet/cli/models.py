@@ -51,7 +51,9 @@ def evaluate(
     save_predictions: Annotated[
         Path | None, typer.Option(help="Write what the network says of every record, beside the truth, to this file.")
     ] = None,
-    sheet: Annotated[Path | None, typer.Option(help="Draw records that are answered wrongly into this picture.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Draw records that are answered wrongly into this picture.")
+    ] = None,
     shuffle_sentences: Annotated[
         bool, typer.Option(help="Control: permute the sentences among the pictures first.")
     ] = False,

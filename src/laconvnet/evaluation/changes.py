@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from laconvnet.data import Augmentation, Compose, Sample
-from laconvnet.processing.pictures import UInt8Array
+from laconvnet.processing import UInt8Array
 from laconvnet.scenes.lexicon import ENDS, PLACES, THINGS, WORDS, plural, with_article, words_for
 from laconvnet.scenes.scene import SHAPES
 

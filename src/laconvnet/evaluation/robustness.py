@@ -13,10 +13,10 @@ from laconvnet.data import FolderDataset, generate
 from laconvnet.evaluation.changes import PHOTOGRAPH_SENTENCE_CHANGES, PICTURE_CHANGES, SENTENCE_CHANGES, Always
 from laconvnet.evaluation.pairs import PAIRS, find_pairs, summarize_pairs, write_pairs
 from laconvnet.evaluation.score import Score, learned_task, score, split_to_score
-from laconvnet.evaluation.tables import percent, table, with_interval
 from laconvnet.models import Checkpoint
 from laconvnet.scenes import SceneSource, World
 from laconvnet.scenes.scene import TEXTURES
+from laconvnet.tables import markdown, percent, with_interval
 from laconvnet.tasks import Task, find_task
 
 SIZES: Final = (64, 96, 128, 160, 192, 224)
@@ -186,26 +186,26 @@ def tables(results: Mapping[str, Any]) -> str:
         "worlds": "world",
     }.items():
         rows = [
-            [
-                row["change"],
-                f"{row['n']:,}",
-                percent(row["before"]),
-                with_interval(row["after"], row["interval"]),
-            ]
+            {
+                what: row["change"],
+                "records": row["n"],
+                "unchanged": percent(row["before"]),
+                "changed": with_interval(row["after"], row["interval"]),
+            }
             for row in results[section]
         ]
         if rows:
-            parts.append(table([what, "records", "unchanged", "changed"], rows))
+            parts.append(markdown(rows))
     pairs = [
-        [
-            name,
-            f"{row['n']:,}",
-            percent(row["first"]),
-            percent(row["second"]),
-            with_interval(row["both"], row["interval"]),
-        ]
+        {
+            "word order": name,
+            "pairs": row["n"],
+            "first right": percent(row["first"]),
+            "second right": percent(row["second"]),
+            "both right": with_interval(row["both"], row["interval"]),
+        }
         for name, row in results["pairs"].items()
     ]
     if pairs:
-        parts.append(table(["word order", "pairs", "first right", "second right", "both right"], pairs))
+        parts.append(markdown(pairs))
     return "\n\n".join(parts)

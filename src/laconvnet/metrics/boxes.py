@@ -29,7 +29,7 @@ def box_intersection(a: Tensor, b: Tensor) -> Tensor:
 
 
 def box_iou(a: Tensor, b: Tensor) -> Tensor:
-    """Return the intersection over union of boxes, as `box_intersection` has them: in [0, 1], 0 where both are empty."""
+    """Return the intersection over union of boxes, in [0, 1], 0 where both are empty; see `box_intersection`."""
     intersection = box_intersection(a, b)
     union = box_area(a) + box_area(b) - intersection
     return torch.where(union == 0, torch.zeros_like(union), intersection / union)

@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from laconvnet.ops import native, reference, shifted, triton
 from laconvnet.ops.dropout import Dropout
 
 ENVIRONMENT_VARIABLE = "LACONVNET_BACKEND"
+PLAIN = "plain"
 
 Forward = Callable[[Tensor, Tensor, reference.GroupLayout, Dropout | None], Tensor]
 GradWeight = Callable[[Tensor, Tensor, int, int, reference.GroupLayout, Dropout | None], Tensor]
@@ -67,6 +69,15 @@ BACKENDS: dict[str, Backend] = {
         reference.grad_weight,
         _runs_anywhere,
     ),
+    # After one that runs anywhere, so never chosen unless asked for.
+    PLAIN: Backend(
+        PLAIN,
+        "the definition as PyTorch differentiates it, the unfolded x kept; to measure the others against",
+        reference.forward,
+        reference.grad_input,
+        reference.grad_weight,
+        _runs_anywhere,
+    ),
 }
 
 _forced: ContextVar[str | None] = ContextVar("laconvnet_backend", default=None)
@@ -90,7 +101,9 @@ def use_backend(name: str) -> Iterator[None]:
     """
     token = _forced.set(_check_name(name, "use_backend"))
     try:
-        yield
+        # On a GPU, a backward pass would run on another thread, which does not know of the choice.
+        with torch.autograd.set_multithreading_enabled(False):
+            yield
     finally:
         _forced.reset(token)
 
@@ -102,6 +115,14 @@ def forced_backend() -> tuple[str, str] | None:
     if name := os.environ.get(ENVIRONMENT_VARIABLE):
         return _check_name(name, ENVIRONMENT_VARIABLE), ENVIRONMENT_VARIABLE
     return None
+
+
+def asked_for_plain() -> bool:
+    """Whether `PLAIN` was asked for, and PyTorch is to see what the operator is made of.
+
+    Never in a graph that is being compiled: there the operator stays one call, whose backend is chosen when it runs.
+    """
+    return not torch.compiler.is_compiling() and (forced := forced_backend()) is not None and forced[0] == PLAIN
 
 
 def select_backend(x: Tensor, kernel_size: int) -> Backend:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 _WORD = 2**32 - 1
+_CHUNK = 2**14  # entries that a CPU decides on at a time, so that what lies between stays in its caches
 
 
 def _mix(bits: Tensor) -> Tensor:
@@ -59,7 +60,9 @@ class Dropout:
         planes = torch.arange(count, device=self.seed.device) + first_sample * groups * taps
         key = _mix(_mix((planes ^ self.seed) & _WORD) + (self.seed >> 32) & _WORD)
         pixels = torch.arange(height * width, device=self.seed.device)
-        return (_mix(key[:, None] + pixels & _WORD) >= self.threshold).view(shape)
+        entries = _CHUNK if self.seed.device.type == "cpu" else count * height * width
+        parts = torch.split(key, max(1, entries // max(1, height * width)))
+        return torch.cat([_mix(part[:, None] + pixels & _WORD) >= self.threshold for part in parts]).view(shape)
 
     def apply(self, kernels: Tensor, first_sample: int = 0) -> Tensor:
         """Drop entries of kernels (N,G,T,H,W), or of their gradient, in their dtype."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from laconvnet.ops.backends import select_backend
+from laconvnet.ops.backends import BACKENDS, PLAIN, asked_for_plain, select_backend
 from laconvnet.ops.dropout import Dropout
 from laconvnet.ops.reference import GroupLayout
 
@@ -191,4 +191,6 @@ def dynamic_conv2d(
         x, weight = x.to(dtype), weight.to(dtype)
     _check(x, weight, group_layout, dropout)
     seed = torch.randint(2**63 - 1, (), device=x.device) if dropout else None
+    if asked_for_plain():
+        return BACKENDS[PLAIN].forward(x, weight, group_layout, _dropout(dropout, seed))
     return torch.ops.laconvnet.dynamic_conv2d(x, weight, group_layout, dropout, seed)  # type: ignore[no-any-return]

@@ -52,6 +52,7 @@ class Answering(Task[AnsweringOptions]):
     """Answer loss, decoding and accuracy."""
 
     name = "vqa"
+    job = "answer"
     Options = AnsweringOptions
     headline = ("accuracy",)
     scene_sorts: ClassVar[tuple[str, ...]] = ("vqa",)

@@ -52,6 +52,7 @@ class GeneralizedSegmentation(Task[GeneralizedSegmentationOptions]):
     """Mask loss and classifier loss, decoding, and the metrics of gRefCOCO."""
 
     name = "gres"
+    job = "cut out all, or none"
     Options = GeneralizedSegmentationOptions
     headline = ("gIoU", "cIoU", "N-acc", "T-acc")
     scene_sorts: ClassVar[tuple[str, ...]] = ("gres",)

@@ -46,6 +46,7 @@ class Grounding(Task[GroundingOptions]):
     """Box loss, decoding and accuracy."""
 
     name = "rec"
+    job = "point at it"
     Options = GroundingOptions
     headline = ("accuracy@0.5", "accuracy@0.25", "accuracy@0.75", "mean_iou")
     scene_sorts: ClassVar[tuple[str, ...]] = ("rec",)

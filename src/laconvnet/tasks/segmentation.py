@@ -38,6 +38,7 @@ class Segmentation(Task[SegmentationOptions]):
     """Mask loss, decoding to the picture's size, and IoU."""
 
     name = "res"
+    job = "cut it out"
     Options = SegmentationOptions
     headline = ("mean_iou", "oIoU", "Pr@0.5", "Pr@0.9")
     scene_sorts: ClassVar[tuple[str, ...]] = ("rec",)

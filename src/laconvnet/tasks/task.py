@@ -43,6 +43,7 @@ class Task(ABC, Generic[OwnOptions]):
 
     Attributes:
         name: what it is called in settings and results.
+        job: what it does, in a few words.
         Options: the class of its settings.
         headline: the values of its metric that a summary shows; by the first, higher is better.
         scene_sorts: the sorts of sentences about the embedded world that it learns from, see `scenes.SceneSource`.
@@ -50,6 +51,7 @@ class Task(ABC, Generic[OwnOptions]):
     """
 
     name: ClassVar[str]
+    job: ClassVar[str]
     Options: ClassVar[type[TaskOptions]]
     headline: ClassVar[tuple[str, ...]]
     scene_sorts: ClassVar[tuple[str, ...]] = ()

@@ -41,9 +41,9 @@ def test_the_table_has_a_column_for_each_split(make_dataset: Make, record: MakeR
     assert lines[0].split() == ["train", "val"]
     rows = {line[:30].strip().split("  ")[0]: line for line in lines}
     assert rows["records"].split()[-2:] == ["1", "2"]
-    assert rows["groups: animals"].split()[-1] == "-"
-    assert "(100.0%)" in rows["groups: animals"]
-    assert rows["boxes per record: not labelled"].endswith("1 ( 50.0%)")
+    assert rows["groups: animals"].split()[-1] == "–"
+    assert "(100.0 %)" in rows["groups: animals"]
+    assert rows["boxes per record: not labelled"].endswith("1 (50.0 %)")
     assert len({len(line) for line in lines}) == 1
 
 

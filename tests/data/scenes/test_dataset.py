@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from laconvnet.data import Augmentation, Collator, Example, ImageBatchSampler, SceneDataset, build_loader, set_epoch
 from laconvnet.scenes import SceneSource, World
 
+Learn = Callable[..., Any]
 SOURCE = SceneSource(seed=1, world=World(objects=(3, 5)), sentences={"rec": 2, "gres": 1})
 
 
@@ -64,9 +66,10 @@ def test_splits_and_seeds_differ() -> None:
     assert all(not np.array_equal(texts[a], texts[b]) for a in range(4) for b in range(a))
 
 
-def test_targets_and_masks_move_with_the_picture() -> None:
-    data = dataset(augment=Augmentation(flip=1.0), with_masks=True)
-    plain = dataset(with_masks=True)
+def test_targets_and_masks_move_with_the_picture(learner: Learn) -> None:
+    tasks = [learner("gres", labels=("masks",), scene_sorts=("rec", "gres"))]
+    data = dataset(augment=Augmentation(flip=1.0), tasks=tasks)
+    plain = dataset(tasks=tasks)
     for index in range(12):
         flipped, sample = data[index].sample, plain[index].sample
         assert np.array_equal(flipped.image, sample.image[:, ::-1])
@@ -77,6 +80,21 @@ def test_targets_and_masks_move_with_the_picture() -> None:
             assert box.tolist() == [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
 
 
+def test_sentences_serve_the_tasks_that_name_their_sort(learner: Learn) -> None:
+    rec, gres = learner("one", labels=("boxes",), scene_sorts=("rec",)), learner("any", scene_sorts=("rec", "gres"))
+    data = dataset(tasks=[rec, gres])
+    assert [example.tasks for example in data.__getitems__(range(6))] == [("one", "any")] * 2 + [("any",)] + [
+        ("one", "any")
+    ] * 2 + [("any",)]
+    assert [data.tasks_of(place) for place in range(3)] == [("one", "any"), ("one", "any"), ("any",)]
+    assert not data.with_masks and data[0].sample.masks is None and dataset()[0].tasks == ()
+
+
+def test_masks_are_drawn_where_a_task_needs_them(learner: Learn) -> None:
+    data = dataset(tasks=[learner("rec", labels=("boxes",)), learner("res", labels=("masks",), scene_sorts=("rec",))])
+    assert data.with_masks and data[0].sample.masks is not None
+
+
 def test_shuffled_sentences_are_those_of_the_next_scene() -> None:
     shuffled, plain = dataset(shuffle_sentences=True), dataset()
     for index in range(9):
@@ -84,10 +102,11 @@ def test_shuffled_sentences_are_those_of_the_next_scene() -> None:
         assert shuffled[index].record.boxes == plain[index].record.boxes
 
 
-def test_a_cache_gives_the_same_examples(tmp_path: Path) -> None:
-    drawn = dataset(with_masks=True).__getitems__(range(12))
+def test_a_cache_gives_the_same_examples(tmp_path: Path, learner: Learn) -> None:
+    tasks = [learner("gres", labels=("masks",), scene_sorts=("rec", "gres"))]
+    drawn = dataset(tasks=tasks).__getitems__(range(12))
     for _ in range(2):  # filling it, and reading it
-        kept = dataset(with_masks=True, cache=tmp_path / "cache").__getitems__(range(12))
+        kept = dataset(tasks=tasks, cache=tmp_path / "cache").__getitems__(range(12))
         assert all(map(same, kept, drawn))
     assert len(list(tmp_path.rglob("*.png"))) == 4 and not list(tmp_path.rglob("*.partial"))
 

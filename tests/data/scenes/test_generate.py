@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from laconvnet.data import DatasetInfo, FolderDataset, SceneDataset, generate, read_records
+from laconvnet.data import DatasetInfo, FolderDataset, SceneDataset, generate, read_records, scene_info
 from laconvnet.data.folder.validate import validate
 from laconvnet.data.readers import READERS, convert
 from laconvnet.scenes import SceneSource, World
+from laconvnet.tasks import tasks_for_scenes
 
 SOURCE = SceneSource(seed=2, world=World(objects=(3, 6)), sentences={"rec": 1, "gres": 1, "vqa": 2})
+
+
+TASKS = tasks_for_scenes(SOURCE.sorts)
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -24,11 +29,12 @@ def files(root: Path) -> dict[str, bytes]:
 
 def test_writes_a_valid_dataset_with_clevrs_files(tmp_path: Path) -> None:
     root = tmp_path / "new" / "scenes"
-    counts = generate(root, SOURCE, {"train": 10, "val": 3}, size=(96, 64), clevr=True)
+    counts = generate(root, SOURCE, {"train": 10, "val": 3}, tasks=TASKS, size=(96, 64), clevr=True)
     assert counts == {"train": 40, "val": 12}
     report = validate(root)
     assert report.ok and not report.problems and report.records == counts and report.images == {"train": 10, "val": 3}
-    assert DatasetInfo.load(root).tasks == ("rec", "res", "gres", "vqa")
+    assert DatasetInfo.load(root) == scene_info(SOURCE, TASKS)
+    assert DatasetInfo.load(root).tasks == TASKS == ("rec", "res", "gres", "vqa")
     records = read_records(root / "val.jsonl")
     assert all(record.program and record.group for record in records)
     assert sum(record.answer is not None for record in records) == 6
@@ -62,14 +68,17 @@ def test_processes_write_what_one_writes(tmp_path: Path) -> None:
     assert files(tmp_path / "0") == files(tmp_path / "2")
 
 
-def test_the_folder_holds_what_the_dataset_on_the_fly_gives(tmp_path: Path) -> None:
+def test_the_folder_holds_what_the_dataset_on_the_fly_gives(tmp_path: Path, learner: Callable[..., Any]) -> None:
     generate(tmp_path / "scenes", SOURCE, {"val": 3}, size=64)
-    folder = FolderDataset(tmp_path / "scenes", "val", size=64, require=())
-    live = SceneDataset(SOURCE, "val", 3, size=64)
+    folder = FolderDataset(tmp_path / "scenes", "val", size=64, with_masks=True)
+    live = SceneDataset(SOURCE, "val", 3, size=64, tasks=[learner("res", labels=("masks",))])
     for index in range(12):
         assert np.array_equal(folder[index].sample.image, live[index].sample.image)
         assert np.array_equal(folder[index].sample.boxes, live[index].sample.boxes)
         assert folder[index].record.text == live[index].record.text
+        masks = folder[index].sample.masks, live[index].sample.masks
+        assert masks[0] is not None and masks[1] is not None and len(masks[0]) == len(masks[1])
+        assert all(map(np.array_equal, *masks))
 
 
 def test_a_full_disk_leaves_no_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

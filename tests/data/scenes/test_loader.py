@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,10 +25,14 @@ def sampler(data: SceneDataset) -> ImageBatchSampler:
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_batches_are_those_of_the_other_loader(device: str, workers: int) -> None:
+def test_batches_are_those_of_the_other_loader(device: str, workers: int, learner: Callable[..., Any]) -> None:
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    data = SceneDataset(SOURCE, "train", 5, size=64, fresh=True, with_masks=True)
+    tasks = [
+        learner("gres", labels=("boxes", "masks"), scene_sorts=("rec", "gres")),
+        learner("vqa", labels=("answer",), scene_sorts=("vqa",)),
+    ]
+    data = SceneDataset(SOURCE, "train", 5, size=64, fresh=True, tasks=tasks)
     plain = build_loader(data, sampler(data), Collator(encode))
     drawn = SceneLoader(data, sampler(data), encode, workers, device=device)
     assert len(drawn) == len(plain)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from laconvnet.data.folder.schema import Record, read_records, splits
+from laconvnet.tables import percent, text
 
 _WORD = re.compile(r"\w+")
 _MANY = 4  # records with this many boxes or more are counted together
@@ -74,26 +75,16 @@ def _spread(values: list[int] | list[float]) -> dict[str, float] | None:
 
 def table(description: dict[str, dict[str, Any]]) -> str:
     """Lays the result of `describe` out as text, one column per split."""
-    rows: dict[str, dict[str, str]] = {}
+    rows: dict[str, dict[str, object]] = {}
     for split, numbers in description.items():
         for name, value in numbers.items():
-            title = name.replace("_", " ")
+            title, whole = name.replace("_", " "), numbers["records"]
             if name in ("groups", "boxes_per_record"):
-                for key, count in value.items():
-                    rows.setdefault(f"{title}: {key}", {})[split] = _with_share(count, numbers["records"])
+                cells = {f"{title}: {key}": f"{count:,} ({percent(count / whole)})" for key, count in value.items()}
             elif isinstance(value, dict):
-                for key, number in value.items():
-                    rows.setdefault(f"{title}, {key}", {})[split] = f"{number:.4g}"
-            elif value is not None:
-                rows.setdefault(title, {})[split] = f"{value:,}"
-    head = max(map(len, rows))
-    widths = {split: max(len(split), *(len(row.get(split, "-")) for row in rows.values())) for split in description}
-    lines = [" " * head + "".join(f"  {split:>{width}}" for split, width in widths.items())]
-    for title, row in rows.items():
-        cells = "".join(f"  {row.get(split, '-'):>{width}}" for split, width in widths.items())
-        lines.append(f"{title:<{head}}{cells}")
-    return "\n".join(lines)
-
-
-def _with_share(count: int, whole: int) -> str:
-    return f"{count:,} ({count / whole:6.1%})"
+                cells = {f"{title}, {key}": value[key] for key in value}
+            else:
+                cells = {title: value}
+            for row, cell in cells.items():
+                rows.setdefault(row, {"": row})[split] = cell
+    return text(list(rows.values()), ["", *description])

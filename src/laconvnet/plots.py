@@ -1,4 +1,4 @@
-"""Pictures of measurements: the one module here that needs matplotlib, of the extra plots."""
+"""Pictures of numbers, as PNG files: the one module that needs matplotlib, of the extra plots."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from laconvnet.bench.report import Row, short_number
+from laconvnet.tables import Row, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +28,7 @@ class Panel:
         unit: what that is, in words.
         rows: its measurements.
         log: whether the y axis is logarithmic; otherwise it starts at 0.
+        spread: the columns of the lower and the upper end of a value, which `draw_bars` shows.
     """
 
     title: str
@@ -35,10 +36,11 @@ class Panel:
     unit: str
     rows: Sequence[Row]
     log: bool = True
+    spread: tuple[str, str] | None = None
 
 
 def require_plots() -> None:
-    """Check that pictures can be drawn, before measuring for minutes.
+    """Check that pictures can be drawn, before minutes are spent on their numbers.
 
     Raises:
         ImportError: the extra plots is not installed.
@@ -51,13 +53,13 @@ def _new_figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            "pictures of measurements need the extra plots: pip install 'laconvnet[plots]'; or ask for none"
+            "pictures of numbers need the extra plots: pip install 'laconvnet[plots]'; or ask for none"
         ) from error
     return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
 
 
 def draw_bars(path: Path, panels: Sequence[Panel], group: str) -> None:
-    """Draw contenders side by side, with their quartiles.
+    """Draw the values of contenders side by side, with their spread.
 
     Args:
         path: PNG file to write.
@@ -76,11 +78,12 @@ def draw_bars(path: Path, panels: Sequence[Panel], group: str) -> None:
                 continue
             place = groups.index(str(row[group])) + width * (names.index(row["contender"]) - (len(names) - 1) / 2)
             spread = None
-            if panel.value == "median_ms":
-                spread = [[value - row["low_ms"]], [row["high_ms"] - value]]
+            if panel.spread is not None:
+                low, high = panel.spread
+                spread = [[value - row[low]], [row[high] - value]]
             axes.bar(place, value, width, yerr=spread, color=colors[row["contender"]], error_kw={"linewidth": 0.8})
             axes.annotate(
-                short_number(value),
+                number(value),
                 (place, value),
                 (0, 2),
                 textcoords="offset points",

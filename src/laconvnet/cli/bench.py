@@ -1,13 +1,15 @@
-"""The bench commands: small functions over this room."""
+"""`laconvnet bench`: measure operator, networks, training and loading on this machine."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from laconvnet.cli.common import Device, JsonFlag
 
 if TYPE_CHECKING:
     from laconvnet.bench.report import Report
@@ -29,8 +31,6 @@ Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; PyTorch's
 Repeats = Annotated[int, typer.Option(min=2, help="Timed rounds.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for a CSV, a JSON and a PNG file.")]
 Plot = Annotated[bool, typer.Option(help="Make the PNG file; needs the extra plots.")]
-Device = Annotated[str, typer.Option(help="Where to run: cpu, cuda, cuda:1, mps.", callback=_present)]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("op")
@@ -52,11 +52,12 @@ def bench_op(
     as_json: JsonFlag = False,
 ) -> None:
     """The operator's backends against plain PyTorch and the machine's limits; what is wrong is not timed."""
-    from laconvnet import bench
+    from laconvnet.bench import op
+    from laconvnet.bench.operator_case import stage_shapes
 
     _measure(
-        lambda: bench.bench_op(
-            bench.stage_shapes(preset, size, _numbers("--stage", stage)),
+        lambda: op.bench_op(
+            stage_shapes(preset, size, _numbers("--stage", stage)),
             batches=_numbers("--batch", batch),
             dtypes=_names(dtype),
             backends=_names(backend) or None,
@@ -66,14 +67,18 @@ def bench_op(
             repeats=repeats,
             progress=True,
         ),
-        *(out, plot, as_json),
+        out,
+        plot,
+        as_json,
     )
 
 
 @app.command("model")
 def bench_model(
     preset: Preset = "s",
-    task: Annotated[list[str] | None, typer.Option(help="What it does: rec, res, gres, vqa.")] = None,
+    head: Annotated[
+        list[str] | None, typer.Option(help="What it says, repeatable: rec, res, no_target, answer; rec unless given.")
+    ] = None,
     size: Size = 416,
     batch: Batch = "1",
     words: Words = 15,
@@ -84,9 +89,7 @@ def bench_model(
         bool, typer.Option("--compile", help="Also time what torch.compile makes of it; takes a minute.")
     ] = False,
     against: Annotated[str | None, typer.Option(metavar="NAME,NAME", help="Others: vilt, resnet50.")] = None,
-    growth: Annotated[
-        bool, typer.Option("--growth", help="Instead: how time grows with pixels, batch, words.")
-    ] = False,
+    grows: Annotated[bool, typer.Option("--growth", help="Instead: how time grows with pixels, batch, words.")] = False,
     memory: Memory = True,
     threads: Threads = None,
     repeats: Repeats = 10,
@@ -96,26 +99,30 @@ def bench_model(
     as_json: JsonFlag = False,
 ) -> None:
     """Parameters, multiply-accumulates, time and peak memory of a preset's forward pass, with fresh weights."""
-    from laconvnet import bench
+    from laconvnet.bench import growth, passes
 
-    batches, dtypes = _numbers("--batch", batch), _names(dtype)
-    common: dict[str, Any] = {
-        "tasks": tuple(task or ["rec"]),
-        "vocabulary_size": vocabulary_size,
-        "backends": _names(backend),
-        "threads": threads,
-        "repeats": repeats,
-        "progress": True,
-    }
-    if growth:
-        if against or compiled or len(batches) > 1 or len(dtypes) > 1:
+    plan = passes.Plan(
+        preset=preset,
+        heads=tuple(head or ["rec"]),
+        size=size,
+        batches=_numbers("--batch", batch),
+        words=words,
+        vocabulary_size=vocabulary_size,
+        dtypes=_names(dtype),
+        backends=_names(backend),
+        device=device,
+        threads=threads,
+        repeats=repeats,
+        memory=memory,
+        progress=True,
+    )
+    if grows:
+        if against or compiled or len(plan.batches) > 1 or len(plan.dtypes) > 1:
             raise typer.BadParameter(
                 "--growth starts from one --batch and --dtype, and takes no --against or --compile"
             )
-        load = bench.Load(size, batches[0], words, dtypes[0], device)
-        return _measure(lambda: bench.bench_growth(preset, load=load, **common), out, plot, as_json)
-    common |= {"batches": batches, "dtypes": dtypes, "compiled": compiled, "against": _names(against), "memory": memory}
-    _measure(lambda: bench.bench_model(preset, size=size, words=words, device=device, **common), *(out, plot, as_json))
+        return _measure(lambda: growth.bench_growth(plan), out, plot, as_json)
+    _measure(lambda: passes.bench_model(plan, compiled=compiled, against=_names(against)), out, plot, as_json)
 
 
 @app.command("train")
@@ -142,26 +149,27 @@ def bench_train(
     as_json: JsonFlag = False,
 ) -> None:
     """Time and peak memory of a training step of REC: forward, loss, backward, update."""
-    from laconvnet import bench
+    from laconvnet.bench import passes
 
+    plan = passes.Plan(
+        preset=preset,
+        size=size,
+        batches=_numbers("--batch", batch),
+        words=words,
+        vocabulary_size=vocabulary_size,
+        dtypes=_names(dtype),
+        backends=_names(backend),
+        device=device,
+        threads=threads,
+        repeats=repeats,
+        memory=memory,
+        progress=True,
+    )
     _measure(
-        lambda: bench.bench_train(
-            preset,
-            size=size,
-            batches=_numbers("--batch", batch),
-            words=words,
-            vocabulary_size=vocabulary_size,
-            dtypes=_names(dtype),
-            backends=_names(backend),
-            grad_checkpointing=grad_checkpointing,
-            keep_freed_memory=keep_freed_memory,
-            memory=memory,
-            threads=threads,
-            repeats=repeats,
-            device=device,
-            progress=True,
-        ),
-        *(out, plot, as_json),
+        lambda: passes.bench_train(plan, grad_checkpointing=grad_checkpointing, keep_freed_memory=keep_freed_memory),
+        out,
+        plot,
+        as_json,
     )
 
 
@@ -177,11 +185,13 @@ def bench_data(
     as_json: JsonFlag = False,
 ) -> None:
     """Pictures a second that a core reads, changes at random and batches, with all their sentences."""
-    from laconvnet import bench
+    from laconvnet.bench import data
 
     _measure(
-        lambda: bench.bench_data(root, split=split, size=size, pictures=pictures, cores=threads, repeats=repeats),
-        *(out, False, as_json),
+        lambda: data.bench_data(root, split=split, size=size, pictures=pictures, cores=threads, repeats=repeats),
+        out,
+        False,
+        as_json,
     )
 
 
@@ -200,7 +210,7 @@ def _numbers(option: str, text: str) -> list[int]:
 
 def _measure(run: Callable[[], Report], out: Path | None, plot: bool, as_json: bool) -> None:
     """Runs a benchmark, prints it and writes its files."""
-    from laconvnet.bench.plot import require_plots
+    from laconvnet.plots import require_plots
 
     if out is not None and plot:
         require_plots()

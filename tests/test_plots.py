@@ -1,11 +1,11 @@
-"""Pictures of measurements."""
+"""Pictures of numbers."""
 
 import sys
 
 import pytest
 from PIL import Image
 
-from laconvnet.bench.plot import Panel, draw_bars, draw_growth, require_plots
+from laconvnet.plots import Panel, draw_bars, draw_growth, require_plots
 
 
 def row(contender, batch, value):
@@ -17,7 +17,9 @@ def test_bars(tmp_path):
     rows = [row(name, batch, batch * speed) for batch in (1, 8) for name, speed in (("a", 1.0), ("b", 30.0))]
     rows[0]["peak"] = 400.0
     draw_bars(
-        tmp_path / "bars.png.partial", [Panel("t", "median_ms", "ms", rows), Panel("m", "peak", "MiB", rows)], "batch"
+        tmp_path / "bars.png.partial",
+        [Panel("t", "median_ms", "ms", rows, spread=("low_ms", "high_ms")), Panel("m", "peak", "MiB", rows)],
+        "batch",
     )
     with Image.open(tmp_path / "bars.png.partial") as picture:
         assert picture.format == "PNG" and len(picture.convert("RGB").getcolors(10**6)) > 10
