@@ -1,4 +1,4 @@
-"""Compiles the CPU kernels into the wheel, where there is a compiler."""
+"""Compiles the CPU kernels into the wheel, where there is a compiler, and adds the configurations."""
 
 import runpy
 import sysconfig
@@ -14,6 +14,8 @@ class NativeKernels(BuildHookInterface):
         """Called before the files of the wheel, editable or not, are gathered."""
         if self.target_name != "wheel":
             return
+        if version != "editable":  # an editable installation reads those of the clone
+            build_data["force_include"]["configs"] = "laconvnet/configs"
         native = Path(self.root, "src", "laconvnet", "ops", "native")
         build = runpy.run_path(str(native / "build.py"))
         if reason := build["build"]():

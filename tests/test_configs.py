@@ -19,25 +19,58 @@ from PIL import Image
 from laconvnet import cli
 from laconvnet.data import DatasetInfo
 from laconvnet.language import Vocabulary
-from laconvnet.models import PRESETS, Preprocess, build_model, resolve_config, save_checkpoint
-from laconvnet.processing import encode_mask
+from laconvnet.models import PRESETS, Checkpoint, build_model, resolve_config
+from laconvnet.processing import Preprocess, Processor, encode_mask
+from laconvnet.settings import merge
+from laconvnet.tasks import build_tasks, find_task, together
 from laconvnet.training import TrainConfig, load_config, train
+from laconvnet.training.config_store import config_names
+from laconvnet.training.config_yaml import read_chain
 
 ROOT = Path(__file__).parents[1]
-CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
-PAPER = [path for path in CONFIGS if path.parent.name != "configs"]
+FOLDER = ROOT / "configs"
+CONFIGS = [FOLDER / f"{name}.yaml" for name in config_names()]
+PAPER = [path for path in CONFIGS if FOLDER / "paper" in path.parents]
+SCENES_T = [path for path in CONFIGS if path.parent.name == "scenes_t"]
 SIZE = 64
 RECORDS = 10
 
-each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(ROOT / "configs")))
+each_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(FOLDER)))
 each_of_the_paper = pytest.mark.parametrize("path", PAPER, ids=lambda path: f"{path.parent.name}/{path.stem}")
 
 
 @each_config
 def test_settings_and_network_are_valid(path: Path) -> None:
     config = load_config(path, [])
-    answers = ("yes", "no") if "vqa" in config.tasks else ()
-    resolve_config(config.preset, tasks=tuple(config.tasks), vocabulary_size=100, answers=answers, **config.model)
+    options = {name: find_task(name).complete(each, lambda: ["yes", "no"]) for name, each in config.tasks.items()}
+    heads = together(build_tasks(options)).heads
+    resolve_config(config.preset, heads=heads, vocabulary_size=100, num_answers=2 * ("answer" in heads), **config.model)
+
+
+def dotted(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by their dotted names, without sections."""
+    names: dict[str, Any] = {}
+    for name, value in settings.items():
+        below = dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else {}
+        names |= below or {prefix + name: value}
+    return names
+
+
+@each_config
+def test_a_file_with_a_base_states_only_what_differs(path: Path) -> None:
+    (_, stated), *bases = read_chain(path)
+    base: dict[str, Any] = {}
+    for _, settings in reversed(bases):
+        base = merge(base, settings)
+    known = dotted(base)
+    assert [name for name, value in dotted(stated).items() if name in known and known[name] == value] == []
+
+
+@pytest.mark.parametrize(("first", "second"), list(pairwise(SCENES_T)), ids=[path.stem for path in SCENES_T[1:]])
+def test_the_runs_of_scenes_t_follow_one_another(first: Path, second: Path) -> None:
+    assert read_chain(second)[1][0] == first
+    assert load_config(second).initial == load_config(first).output / "final"
+    assert load_config(second).output.name == second.stem
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tools" / "trials").glob("*.yaml")), ids=lambda path: path.stem)
@@ -89,9 +122,9 @@ def write_dataset(root: Path, tasks: tuple[str, ...], splits: set[str]) -> None:
 def write_weights(folder: Path, config: TrainConfig) -> None:
     """Weights of the smallest network with the file's text encoder, in the place of those that it starts from."""
     vocabulary = Vocabulary(["the", "cat"], num_buckets=32)
-    preprocess = Preprocess(size=SIZE, resize="letterbox", max_length=15)
+    processor = Processor(Preprocess(size=SIZE, resize="letterbox", max_length=15), vocabulary)
     model = build_model("n", ("rec",), vocabulary=vocabulary, language=config.model.get("language", {}))
-    save_checkpoint(folder, model, vocabulary=vocabulary, preprocess=preprocess, card="")
+    Checkpoint(model, processor, {"rec": {}}).save(folder)
 
 
 def small(config: TrainConfig, tmp_path: Path) -> list[str]:
@@ -134,7 +167,7 @@ def test_two_steps_of_the_smallest_network(path: Path, tmp_path: Path) -> None:
     for number, source in enumerate(config.data.folders):
         splits = {source.train_split or config.data.train_split, source.val_split or config.data.val_split}
         tasks = source.tasks or tuple(config.tasks)
-        if "vqa" in tasks and config.tasks["vqa"].get("mask_weight"):
+        if "vqa" in tasks and getattr(config.tasks["vqa"], "mask_weight", 0):
             tasks = (*tasks, "res")  # questions with masks of what they are about
         write_dataset(tmp_path / f"data{number}", tasks, splits | set(config.data.answers.splits or ()))
     train(load_config(path, small(config, tmp_path)))
@@ -192,12 +225,10 @@ def test_files_of_the_paper_have_its_recipe(path: Path) -> None:
     assert config.epochs == (23 if is_clevr else 10 if path.parent.name == "pretrain" else 25)
     assert config.data.size == (320 if path.stem == "clevr_ref" else 224 if "vqa" in config.tasks else 416)
     assert (config.words_kept is None) == ("vqa" in config.tasks or path.stem == "clevr_ref")
-    start = load_config(ROOT / "configs" / "pretrain" / "vg_coco_flickr.yaml").output / "final"
+    start = load_config(FOLDER / "paper" / "pretrain" / "vg_coco_flickr.yaml").output / "final"
     assert config.initial == (None if is_clevr or path.parent.name == "pretrain" else start)
 
 
-def test_the_table_of_configurations_is_complete() -> None:
-    table = (ROOT / "configs" / "README.md").read_text()
-    linked = re.findall(r"\]\(([^)]+\.yaml)\)", table)
-    assert sorted(linked) == [str(path.relative_to(ROOT / "configs")) for path in PAPER]
-    assert all(f"`{path.stem}`" in table for path in CONFIGS if path not in PAPER)
+def test_the_tables_of_configurations_are_complete() -> None:
+    linked = re.findall(r"\]\(([^)]+\.yaml)\)", (FOLDER / "README.md").read_text())
+    assert sorted(linked) == sorted([*(str(path.relative_to(FOLDER)) for path in CONFIGS), "paper/_recipe.yaml"])

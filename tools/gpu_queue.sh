@@ -32,7 +32,7 @@ learn() {
     local resume=()
     [ -f "$runs/$name/last/state.pt" ] && resume=(--resume)
     run timeout --signal=INT --kill-after=25 565 \
-        "$python" -m laconvnet train "configs/$name.yaml" "output=$runs/$name" "${resume[@]}"
+        "$python" -m laconvnet train "configs/recipes/$name.yaml" "output=$runs/$name" "${resume[@]}"
 }
 
 # A step of benchmarks/gpu.sh.
@@ -73,11 +73,11 @@ for step in ${*:-verify bench-op bench-model bench-train scenes photographs rele
     case $step in
         verify) run timeout 590 "$python" -m pytest -q -m gpu ;;
         bench-op | bench-model | bench-train | bench-model-b) bench "${step#bench-}" ;;
-        scenes) learn scenes_s_gpu ;;
-        photographs) learn flickr30k_s_gpu ;;
+        scenes) learn scenes_s ;;
+        photographs) learn flickr30k_s ;;
         release)
-            release scenes_s_gpu scenes-s
-            release flickr30k_s_gpu photos-s ;;
+            release scenes_s scenes-s
+            release flickr30k_s photos-s ;;
         *)
             echo "unknown step '$step'; allowed: verify bench-op bench-model bench-train bench-model-b scenes photographs" \
                 "release pack unpack" >&2

@@ -1,6 +1,6 @@
 """What each stage of a network still knows of the things that questions are about.
 
-    python tools/probe_stages.py runs/scenes_t_relations/final data/near_query
+    python tools/probe_stages.py runs/scenes_t/2_relations/final data/near_query
 
 The folder is one of questions about single attributes (`data generate --family query_attribute`). For each map,
 its features are averaged over the thing asked about, and a linear classifier of the answer from them is fitted on the

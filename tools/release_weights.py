@@ -1,6 +1,6 @@
 """Turn a finished run into a checkpoint folder to give away: small, with what a user must know in its card.
 
-    python tools/release_weights.py runs/scenes_t src/laconvnet/weights/scenes-t --limits LIMITS.md
+    python tools/release_weights.py runs/scenes_t/7_same src/laconvnet/weights/scenes-t --limits LIMITS.md
 
 Writes the weights in half precision, or with `--dtype int8` in 8 bits, beside the run's configuration, vocabulary and
 preprocessing, `train.yaml`, and a model card: the data of the run and of those that it started from, the curves of

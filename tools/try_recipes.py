@@ -4,7 +4,7 @@
 
 The file names a configuration, settings that all variants share, and the variants, each a list of changed settings:
 
-    config: ../../configs/flickr30k_t_cpu.yaml
+    config: ../../configs/recipes/flickr30k_t.yaml
     common: [max_minutes=8, eval_every=0.1]
     metrics: [accuracy@0.5, mean_iou]
     variants:

@@ -184,7 +184,7 @@ def _answered(
             opened.append(last[1])
         good = [number for number, picture in enumerate(opened) if not isinstance(picture, str)]
         said = network(
-            [opened[number] for number in good],  # type: ignore[misc]
+            [opened[number] for number in good],
             [batch[number].text for number in good],
             tasks=tasks,
             top_k=top_k,

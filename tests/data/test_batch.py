@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from laconvnet.data import Collator, Example, Record, Sample, union_box
+from laconvnet.data import Collator, Example, Record, Sample, to_device, union_box
+from laconvnet.data.batch import Asked, Batch, start_batch
 from laconvnet.processing.masks import encode_mask
 
 
@@ -134,3 +135,36 @@ def test_without_masks_there_are_no_targets() -> None:
     """Run-length encodings in the records are not enough: somebody must have asked for masks."""
     batch = Collator(encode)([labelled(0, encodings=(encode_mask(np.eye(4, dtype=bool)),))])
     assert "target_masks" not in batch and "record_masks" not in batch
+
+
+def test_a_batch_on_a_device_has_its_pictures_as_the_network_takes_them() -> None:
+    batch = Collator(encode)([example(0, "a dog", [[0, 1, 2, 3]]), example(7, "a dog", [])])
+    moved = to_device(batch, torch.device("cpu"))
+    assert moved.keys() == batch.keys()
+    assert moved["images"].dtype == torch.float32 and batch["images"].dtype == torch.uint8
+    assert torch.equal(moved["images"], batch["images"].float() / 255)
+    for name in set(batch) - {"images"}:
+        assert moved[name] is batch[name], name  # type: ignore[literal-required]
+    again = to_device(moved, torch.device("cpu"))
+    assert torch.equal(again["images"], moved["images"]), "pictures that are drawn in [0, 1] stay"
+    elsewhere = to_device(batch, torch.device("meta"))
+    assert {value.device.type for value in elsewhere.values() if isinstance(value, torch.Tensor)} == {"meta"}
+
+
+def test_a_batch_begins_with_what_is_asked() -> None:
+    """All but the pictures and what lies in their pixels, in the form that the finished batch has."""
+    examples = [example(0, "a dog", []), labelled(3, mirrored=True, answer="left")]
+    asked = [Asked(e.index, e.record, e.sample.text, e.sample.frame, e.tasks) for e in examples]
+    begun, whole = start_batch(asked, encode), Collator(encode)(examples)
+    assert set(whole) - set(begun) == {"images", "target_boxes"} and set(begun) < set(whole)
+    for name, value in begun.items():
+        same = torch.equal(value, whole[name]) if isinstance(value, torch.Tensor) else value == whole[name]  # type: ignore[literal-required]
+        assert same, name
+    with pytest.raises(ValueError, match="record 'r0': '1' has no words"):
+        start_batch([Asked(0, examples[0].record, "1", (1.0, 1.0, 0.0, 0.0), ())], encode)
+
+
+def test_every_key_of_a_batch_is_declared() -> None:
+    mask = np.eye(4, dtype=bool)
+    batch = Collator(encode)([labelled(1, masks=[mask], encodings=(encode_mask(mask),))])
+    assert set(batch) == set(Batch.__annotations__)

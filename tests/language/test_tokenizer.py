@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import inspect
 import time
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laconvnet.language import tokenize
+from laconvnet.language import Vocabulary, tokenize
+from laconvnet.language.tokenizer import Tokenizer
 
 RULE_DELETES = ".,'!?\"()*#:;"
 
@@ -104,3 +107,32 @@ def test_ten_thousand_words_take_a_fraction_of_a_second(word: str) -> None:
     words = tokenize(f"{word} " * 10_000)
     assert time.process_time() - start < 0.5
     assert len(words) == 10_000 * len(tokenize(word))
+
+
+def test_a_vocabulary_has_what_a_tokenizer_has() -> None:
+    members = [name for name in vars(Tokenizer) if name == "__len__" or not name.startswith("_")]
+    assert {"__len__", "encode", "unread", "unknown", "save"} == set(members)
+    for name in members:
+        wanted, found = inspect.signature(getattr(Tokenizer, name)), inspect.signature(getattr(Vocabulary, name))
+        assert list(found.parameters) == list(wanted.parameters), name
+        assert [p.default for p in found.parameters.values()] == [p.default for p in wanted.parameters.values()], name
+
+
+@given(st.text(), st.none() | st.integers(1, 9))
+def test_a_vocabulary_keeps_what_a_tokenizer_promises(text: str, max_length: int | None) -> None:
+    tokenizer: Tokenizer = Vocabulary(["the", "dog"], num_buckets=3)
+    words = tokenize(text)
+    if not words:
+        with pytest.raises(ValueError, match="holds no word"):
+            tokenizer.encode(text, max_length)
+        return
+    ids = tokenizer.encode(text, max_length)
+    assert all(1 <= id < len(tokenizer) for id in ids) and (max_length is None or len(ids) <= max_length)
+    assert len(ids) + len(tokenizer.unread(text, max_length)) == len(words)
+    assert tokenizer.unknown(text) == [word for word in words if word not in ("the", "dog")]
+
+
+def test_a_vocabulary_is_saved_as_a_tokenizer(tmp_path: Path) -> None:
+    tokenizer: Tokenizer = Vocabulary(["the", "dog"], num_buckets=3)
+    tokenizer.save(tmp_path / "vocabulary.json")
+    assert Vocabulary.load(tmp_path / "vocabulary.json") == tokenizer

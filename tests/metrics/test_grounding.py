@@ -82,22 +82,22 @@ def test_nothing_with_a_target_is_not_a_number() -> None:
     assert set(values(metric)) == {"accuracy@0.25", "accuracy@0.5", "accuracy@0.75", "mean_iou"}
 
 
-DECIDED = torch.tensor([True, False, False, True, False])
-ABSENT = torch.tensor([NOWHERE] * 3 + [wide(10)] * 2)
+DECIDED = torch.tensor([True, False, False, True, False, False])
+ABSENT = torch.tensor([NOWHERE] * 3 + [wide(10)] * 3)
 
 
 def test_decisions_by_hand() -> None:
-    """Of three sentences without a target one is told, of two with one the first is denied."""
+    """Of three sentences without a target one is told; of three with one the first is denied."""
     metric = GroundingAccuracy(no_target=True)
-    found = torch.tensor([NOWHERE, wide(10), wide(10), NOWHERE, wide(6)])
-    metric.update(found, ABSENT, ["a", "a", None, "b", "b"], no_target=DECIDED)
+    found = torch.tensor([NOWHERE, wide(10), wide(10), NOWHERE, wide(6), wide(3)])
+    metric.update(found, ABSENT, ["a", "a", None, "b", "b", None], no_target=DECIDED)
     assert values(metric) == {
-        "accuracy@0.25": 0.5,
-        "accuracy@0.5": 0.5,
+        "accuracy@0.25": pytest.approx(2 / 3),
+        "accuracy@0.5": pytest.approx(1 / 3),
         "accuracy@0.75": 0.0,
-        "mean_iou": pytest.approx(0.6 / 2),
+        "mean_iou": pytest.approx((0.6 + 0.3) / 3),
         "N-acc": pytest.approx(1 / 3),
-        "T-acc": 0.5,
+        "T-acc": pytest.approx(2 / 3),
         "accuracy@0.5/b": 0.5,
     }
 
@@ -108,7 +108,7 @@ def test_decisions_need_sentences_of_their_kind() -> None:
     assert values(metric)["N-acc"] == pytest.approx(1 / 3) and math.isnan(values(metric)["T-acc"])
     metric.reset()
     metric.update(ABSENT[3:], ABSENT[3:], no_target=DECIDED[3:])
-    assert math.isnan(values(metric)["N-acc"]) and values(metric)["T-acc"] == 0.5
+    assert math.isnan(values(metric)["N-acc"]) and values(metric)["T-acc"] == pytest.approx(2 / 3)
 
 
 def test_decisions_are_counted_where_they_are_wanted() -> None:

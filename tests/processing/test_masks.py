@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
-from laconvnet.processing import mask_area, union_mask
+from laconvnet.processing import mask_area, mask_box, resize_mask, union_mask
 from laconvnet.processing.masks import decode_mask, encode_mask
 
 
@@ -76,3 +76,22 @@ def test_areas_and_unions_of_plain_runs() -> None:
     assert (mask_area(first), mask_area(second), mask_area({"size": [2, 3], "counts": [6]})) == (2, 2, 0)
     assert union_mask([first, second], 2, 3).astype(int).tolist() == [[1, 1, 0], [1, 0, 1]]
     assert union_mask((), 2, 3).shape == (2, 3) and not union_mask((), 2, 3).any()
+
+
+def test_a_box_is_half_open_around_the_pixels() -> None:
+    mask = np.zeros((6, 9), bool)
+    assert mask_box(mask) is None
+    mask[2, 3] = True
+    assert mask_box(mask) == (3, 2, 4, 3)
+    mask[5, 8] = True
+    assert mask_box(mask) == (3, 2, 9, 6) and all(type(side) is float for side in mask_box(mask) or ())
+
+
+def test_a_mask_in_another_size_covers_the_same_share() -> None:
+    mask = np.zeros((20, 40), bool)
+    mask[5:10, 10:30] = True
+    larger = resize_mask(mask, 80, 60)
+    assert larger.dtype == np.bool_ and larger.shape == (60, 80)
+    assert mask_box(larger) == pytest.approx((20, 15, 60, 30), abs=1)
+    assert resize_mask(mask, 40, 20) is mask
+    assert not resize_mask(np.zeros((3, 3), bool), 7, 5).any() and resize_mask(np.ones((3, 3), bool), 7, 5).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from laconvnet.processing import ImageError, read_image
+from laconvnet.processing import ImageError, image_size, picture_format, read_image, save_picture, to_rgb
 
 CORNERS = np.array(
     [[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[0, 0, 0], [128, 128, 128], [255, 255, 255]]], dtype=np.uint8
@@ -140,3 +140,53 @@ def test_a_decompression_bomb_is_refused_with_advice(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(ImageError, match=r"a\.png: .*2500.*MAX_IMAGE_PIXELS"):
         read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_is_that_of_the_picture_as_it_is_read(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png", exif=exif)
+    height, width, _ = read_image(tmp_path / "a.png").shape
+    assert image_size(tmp_path / "a.png") == (width, height) == ((20, 30) if orientation >= 5 else (30, 20))
+    with pytest.raises(ImageError, match=r"nothing\.png: no such file"):
+        image_size(tmp_path / "nothing.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("a.png", "PNG"), ("a.JPG", "JPEG"), ("b/c.jpeg", "JPEG"), ("a.webp", "WEBP")]
+)
+def test_an_ending_says_the_format(tmp_path: Path, name: str, expected: str) -> None:
+    assert picture_format(name) == expected
+    path = tmp_path / "new" / name
+    save_picture(Image.new("RGB", (8, 6), "red"), path)
+    with Image.open(path) as picture:
+        assert picture.format == expected and picture.size == (8, 6)
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.json"])
+def test_other_endings_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"needs the ending of a picture, such as \.png or \.jpg, got "):
+        save_picture(Image.new("RGB", (8, 6)), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_the_previous_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    save_picture(Image.new("RGB", (8, 6), "red"), path)
+    before = path.read_bytes()
+
+    def full(self: object, target: Path, **_options: object) -> None:
+        Path(target).write_bytes(b"\x89PNG half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("PIL.Image.Image.save", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_picture(Image.new("RGB", (8, 6), "blue"), path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_picture_that_is_rgb_is_not_copied() -> None:
+    picture = Image.new("RGB", (3, 2))
+    assert to_rgb(picture) is picture and to_rgb(picture.convert("L")).mode == "RGB"

@@ -136,6 +136,8 @@ def test_suppressed_boxes_are_not_told():
 def test_a_box_needs_the_least_score():
     assert len(decode(rec(), three_boxes(), top_k=3, min_score=0.5).boxes) == 2
     assert len(decode(rec(), three_boxes(), min_score=0.5).boxes) == 1
+    even = torch.zeros(1, 5, 1, 3)
+    assert decode(rec(), even, min_score=0.5).score == 0.5 and decode(rec(), even, min_score=0.51).box is None
     unsure = decode(rec(), three_boxes(), top_k=3, min_score=0.95)
     assert unsure.boxes == unsure.scores == () and unsure.box is unsure.score is None
 

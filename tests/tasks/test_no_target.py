@@ -67,19 +67,20 @@ def test_where_nothing_is_meant_no_box_is_told():
 
 
 def test_accuracy_of_both_kinds_by_hand():
-    """Of three without a target two are told, of two with one the other is found and of the first it is denied."""
-    batch = make_batch([NOWHERE, NOWHERE, NOWHERE, BOX, BOX], ["a", "a", "b", "b", "b"])
+    """Of three without a target two are told; of four with one the first is denied, and the others are found."""
+    batch = make_batch([NOWHERE] * 3 + [BOX] * 4, ["a", "a", "b", "b", "b", "c", "c"])
     metric = rec().metric()
-    rec().measure(metric, make_outputs([2.0, 1.0, -1.0, 3.0, -3.0]), batch)
+    rec().measure(metric, make_outputs([2.0, 1.0, -1.0, 3.0, -3.0, -1.0, -2.0]), batch)
     values = {name: float(value) for name, value in metric.compute().items()}
     assert values == {
-        "accuracy@0.25": 0.5,
-        "accuracy@0.5": 0.5,
-        "accuracy@0.75": 0.5,
-        "mean_iou": 0.5,
+        "accuracy@0.25": 0.75,
+        "accuracy@0.5": 0.75,
+        "accuracy@0.75": 0.75,
+        "mean_iou": 0.75,
         "N-acc": pytest.approx(2 / 3),
-        "T-acc": 0.5,
+        "T-acc": 0.75,
         "accuracy@0.5/b": 0.5,
+        "accuracy@0.5/c": 1.0,
     }
 
 

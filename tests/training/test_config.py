@@ -119,6 +119,144 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, message
         load_config(path)
 
 
+FIRST = """
+preset: n
+output: runs/first
+data: {sources: [{root: a}, {root: b}], size: 64, flip: 0.5}
+optimizer: {lr: 1.0e-3, eps: 1.0e-8}
+schedule: {kind: cosine, warmup: 2, min_lr: 1.0e-5}
+"""
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> list[Path]:
+    """Three files in two folders, each of which builds on the one after it."""
+    files = [tmp_path / "top.yaml", tmp_path / "bases" / "second.yaml", tmp_path / "bases" / "first.yaml"]
+    files[1].parent.mkdir()
+    files[0].write_text("base: bases/second.yaml\noutput: runs/top\noptimizer: {lr: 3.0e-3}\n")
+    files[1].write_text(
+        "base: first.yaml\noutput: runs/second\noptimizer: {lr: 2.0e-3, weight_decay: 0.1}\n"
+        "data: {sources: [{root: c}]}\nschedule: {kind: constant, warmup: 1}\n"
+    )
+    files[2].write_text(FIRST)
+    return files
+
+
+def test_a_file_states_what_differs_from_its_base(chain: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(chain[1].parent)  # a base is looked for beside the file that names it, wherever that is read from
+    config = load_config(chain[0])
+    assert config.output == Path("runs/top") and config.preset == "n"
+    assert (config.optimizer.lr, config.optimizer.weight_decay, config.optimizer.eps) == (3e-3, 0.1, 1e-8)
+    assert [source.root for source in config.data.folders] == [Path("c")]  # a list takes the place of the other
+    assert (config.data.size, config.data.flip) == (64, 0.5)
+    # A section of another kind takes the place of the other, whose min_lr belongs to its own kind.
+    assert (config.schedule.kind, config.schedule.warmup, config.schedule.min_lr) == ("constant", 1, 1e-6)
+
+
+def test_overrides_come_last_and_in_order(chain: list[Path]) -> None:
+    config = load_config(chain[0], ["optimizer.lr=4e-3", "data={root: d}", "data.size=96", "data.size=128"])
+    assert config.optimizer.lr == 4e-3 and config.optimizer.eps == 1e-8
+    assert (config.data.root, config.data.size, config.data.flip) == (Path("d"), 128, 0)
+
+
+def test_a_written_run_has_no_base(chain: list[Path], tmp_path: Path) -> None:
+    config = load_config(chain[0])
+    copy = tmp_path / "train.yaml"
+    copy.write_text(config.to_yaml())
+    assert "base:" not in copy.read_text() and load_config(copy) == config
+
+
+@pytest.mark.parametrize(
+    ("number", "line", "message"),
+    [
+        (2, "epochs: many\n", "epochs is 'many', allowed: a valid integer"),
+        (1, "epochs: many\n", "epochs is 'many'"),
+        (0, "epochs: many\n", "epochs is 'many'"),
+        (2, "ema: {decai: 0.9}\n", "unknown setting 'ema.decai'; did you mean 'ema.decay'?"),
+        (0, "ema: {decay: 1.5}\n", "ema.decay is 1.5"),
+        (2, "1: x\n", "unknown setting '1'"),
+        (1, "optimizer.lr: 1\n", "'optimizer.lr' is written so in an override only; here optimizer: {lr: ...}"),
+        (2, "tasks: {rec: {assignment: far}}\n", "tasks.rec.assignment is 'far'"),
+        (2, "model: {neck: {depht: 2}}\n", "model.neck.depht"),
+    ],
+)
+def test_errors_name_the_file_of_the_chain(chain: list[Path], number: int, line: str, message: str) -> None:
+    chain[number].write_text(chain[number].read_text() + line)
+    with pytest.raises(ConfigError) as caught:
+        load_config(chain[0])
+    assert str(caught.value).startswith(f"{chain[number]}: ") and message in str(caught.value)
+
+
+def test_every_mistake_is_told_with_its_own_place(chain: list[Path]) -> None:
+    chain[2].write_text(FIRST + "epochs: many\nema: {decay: 2}\nseed: x\n")
+    chain[1].write_text(chain[1].read_text().replace("root: c", "rot: c"))
+    chain[0].write_text(chain[0].read_text() + "ema: {decay: 3}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(chain[0], ["optimizer={lr: 1}", "optimizer.lr=fast", "data.size=100", "seed=1"])
+    lines = str(caught.value).splitlines()
+    for place, name in (
+        (chain[2], "epochs"),
+        (chain[1], "unknown setting 'data.sources[0].rot'"),
+        (chain[1], "the setting 'data.sources[0].root' is missing"),
+        (chain[0], "ema.decay is 3"),
+        ("override 'optimizer.lr=fast'", "optimizer.lr"),
+        ("override 'data.size=100'", "data.size"),
+    ):
+        assert sum(line.startswith(f"{place}: {name}") for line in lines) == 1, (place, name, lines)
+    assert len(lines) == 6  # seed was put right
+
+
+def test_of_overrides_of_a_section_the_latest_is_named(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^override 'data=\{root: x, sise: 1\}': unknown setting 'data.sise'"):
+        load_config(file, ["data.size=64", "data={root: x, sise: 1}"])
+    with pytest.raises(ConfigError, match=r"^override 'data.scenes.train=3': data: data needs one of root"):
+        load_config(file, ["data.size=64", "data.scenes.train=3"])
+
+
+@pytest.mark.parametrize("base", ["3", "[a.yaml]", "null", "''"])
+def test_a_base_is_a_path(file: Path, base: str) -> None:
+    file.write_text(f"base: {base}\n{MINIMAL}")
+    with pytest.raises(ConfigError, match=r"run.yaml: base is .*, allowed: the path of a file"):
+        load_config(file)
+
+
+def test_a_missing_base_is_named_with_the_file_that_names_it(chain: list[Path]) -> None:
+    chain[2].unlink()
+    with pytest.raises(ConfigError) as caught:
+        load_config(chain[0])
+    assert str(caught.value) == f"{chain[1]}: base is 'first.yaml', and there is no file {chain[2]}"
+
+
+def test_bases_in_a_circle_are_named(chain: list[Path]) -> None:
+    chain[2].write_text(f"base: ../top.yaml\n{FIRST}")
+    with pytest.raises(ConfigError) as caught:
+        load_config(chain[0])
+    top, second, first = chain
+    assert str(caught.value).startswith(f"{first}: base is '../top.yaml', which leads in a circle: ")
+    assert str(caught.value).endswith(f"{top} -> {second} -> {first} -> {top}")
+    top.write_text("base: ./top.yaml\n")
+    with pytest.raises(ConfigError, match=r"top.yaml: base is './top.yaml', which leads in a circle"):
+        load_config(top)
+
+
+def test_a_base_that_is_no_mapping_is_named(chain: list[Path]) -> None:
+    chain[2].write_text("- preset\n")
+    with pytest.raises(ConfigError, match=r"first.yaml: expected settings"):
+        load_config(chain[0])
+
+
+def test_a_base_is_not_overridden(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"override 'base=x.yaml': base stands in a file"):
+        load_config(file, ["base=x.yaml"])
+
+
+def test_a_shipped_configuration_is_read_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_config("near_rec").output == Path("runs/near_rec")
+    (tmp_path / "near_rec").write_text(MINIMAL)
+    assert load_config("near_rec").output == Path("runs/x")  # a file comes first
+
+
 def test_settings_cannot_be_changed(file: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_config(file).epochs = 3  # type: ignore[misc]

@@ -57,7 +57,7 @@ class Score:
 
     def value_of_each(self, name: str) -> list[float]:
         """Return one of the metric's values for every record by itself; NaN where the record does not count in it."""
-        return self.metric.ratios(self.rows)[name].tolist()  # type: ignore[no-any-return]
+        return self.metric.ratios(self.rows)[name].tolist()
 
     def intervals(self) -> dict[str, list[float]]:
         """Return 95 % intervals by name, from 1,000 draws of the pictures; see `metrics.bootstrap_intervals`."""

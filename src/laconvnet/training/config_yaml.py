@@ -63,7 +63,7 @@ def read_chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
         Each file with the settings that it states itself, `base` left out, the given file first.
 
     Raises:
-        ConfigError: a file holds no settings, a base is no path or missing, or bases lead in a circle.
+        ConfigError: a file holds no settings or a dotted name, a base is no path or missing, or bases lead in a circle.
         FileNotFoundError: there is no such file.
     """
     chain: list[tuple[Path, dict[str, Any]]] = []
@@ -71,6 +71,11 @@ def read_chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
         settings = parse(path.read_text(encoding="utf-8"), str(path))
         if not isinstance(settings, dict):
             raise ConfigError(f"{path}: expected settings as 'name: value', got {type(settings).__name__}")
+        if dotted := [key for key in settings if isinstance(key, str) and "." in key]:
+            section, _, name = dotted[0].partition(".")
+            raise ConfigError(
+                f"{path}: {dotted[0]!r} is written so in an override only; here {section}: {{{name}: ...}}"
+            )
         has_base, base = "base" in settings, settings.pop("base", None)
         chain.append((path, settings))
         if not has_base:

@@ -43,6 +43,26 @@ def test_no_target_is_not_the_same_as_not_labelled() -> None:
 
 
 @pytest.mark.parametrize(
+    ("boxes", "labels", "is_expression", "is_question"),
+    [
+        ([[0, 0, 5, 5]], {}, True, False),
+        ([], {}, True, False),
+        (None, {}, True, True),
+        (None, {"answer": "yes"}, False, True),
+        (None, {"answers": {"yes": 1.0}}, False, True),
+        ([[0, 0, 5, 5]], {"answer": "yes"}, True, True),
+        ([], {"answers": {"yes": 1.0}}, True, True),
+    ],
+)
+def test_questions_and_expressions(boxes: Any, labels: Any, is_expression: bool, is_question: bool) -> None:
+    """Without labels a sentence may be either; masks decide nothing."""
+    bare = {key: FULL[key] for key in ("id", "image", "width", "height", "text")}
+    for masks in ({}, {"masks": FULL["masks"]}):
+        record = Record.from_json({**bare, **({} if boxes is None else {"boxes": boxes}), **labels, **masks})
+        assert (record.is_expression, record.is_question) == (is_expression, is_question)
+
+
+@pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"boxes": [[0, 0, 641, 480]]}, ["boxes[0]", "641", "width 640", "height 480"]),
