@@ -232,3 +232,11 @@ def test_files_of_the_paper_have_its_recipe(path: Path) -> None:
 def test_the_tables_of_configurations_are_complete() -> None:
     linked = re.findall(r"\]\(([^)]+\.yaml)\)", (FOLDER / "README.md").read_text())
     assert sorted(linked) == sorted([*(str(path.relative_to(FOLDER)) for path in CONFIGS), "paper/_recipe.yaml"])
+
+
+def test_the_queue_for_a_gpu_names_configurations() -> None:
+    script = (ROOT / "tools" / "gpu_queue.sh").read_text()
+    folder = re.findall(r'train "(configs/.*?)\$name\.yaml"', script)
+    names = re.findall(r"\) learn (\w+) ;;", script)
+    assert len(folder) == 1 and len(names) == 2
+    assert all((ROOT / folder[0] / f"{name}.yaml").is_file() for name in names)

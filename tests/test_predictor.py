@@ -7,18 +7,16 @@ import pytest
 import torch
 from PIL import Image
 
-from laconvnet import Predictor, build_model
-from laconvnet.language import Vocabulary
-from laconvnet.models import Preprocess, save_checkpoint
-from laconvnet.predictor import as_picture, draw
-from laconvnet.processing import ImageError
+from fresh import ANSWERS, fresh_checkpoint
 
-VOCABULARY = Vocabulary(["the", "red", "circle", "left"], num_buckets=2)
+from laconvnet import Predictor
+from laconvnet.models import Checkpoint
+from laconvnet.predictor import draw
+from laconvnet.processing import ImageError, as_picture, decode_mask
 
 
 def predictor(tasks=("rec",), resize="letterbox", **options):
-    preprocess = Preprocess(size=64, resize=resize, max_length=6)
-    return Predictor(build_model("n", tasks, vocabulary=VOCABULARY), VOCABULARY, preprocess, **options)
+    return Predictor(fresh_checkpoint(tasks, resize=resize), **options)
 
 
 def picture(width, height, seed=0):
@@ -144,12 +142,11 @@ def test_numbers_of_pictures_and_sentences_must_agree():
 
 
 def test_a_folder_answers_like_the_network_it_was_saved_from(tmp_path):
-    network = build_model("n", vocabulary=VOCABULARY)
-    preprocess = Preprocess(size=64, resize="letterbox", max_length=6)
-    answer = Predictor(network, VOCABULARY, preprocess)
-    save_checkpoint(tmp_path / "m", network, vocabulary=VOCABULARY, preprocess=preprocess, card="")
+    checkpoint = fresh_checkpoint()
+    answer = Predictor(checkpoint)
+    checkpoint.save(tmp_path / "m")
     with pytest.raises(ValueError, match="made ready for predicting; save the one it was made from"):
-        save_checkpoint(tmp_path / "n", answer.model, vocabulary=VOCABULARY, preprocess=preprocess, card="")
+        Checkpoint(answer.model, checkpoint.processor, checkpoint.tasks).save(tmp_path / "n")
     loaded = Predictor.from_pretrained(tmp_path / "m")
     (one,), (other,) = (each(picture(50, 40), "the red circle") for each in (loaded, answer))
     assert one.to_json() == other.to_json()
@@ -174,6 +171,100 @@ def test_pictures_may_come_from_anything_that_gives_them_in_turn():
     answer = predictor()
     listed, made = answer(pictures, ["red", "circle"]), answer((each for each in pictures), ["red", "circle"])
     assert [one.to_json() for one in listed] == [one.to_json() for one in made]
+
+
+def count_opened(monkeypatch):
+    """A list that gets every picture that a predictor opens."""
+    opened = []
+    monkeypatch.setattr("laconvnet.predictor.as_picture", lambda one: opened.append(one) or as_picture(one))
+    return opened
+
+
+def test_no_more_pictures_are_open_than_a_batch_has(monkeypatch):
+    opened, asked = count_opened(monkeypatch), []
+
+    def pictures():
+        for seed in range(7):
+            asked.append(seed)
+            yield picture(9, 9 + seed, seed)
+
+    said = predictor(batch_size=3).stream(pictures(), (f"red {number}" for number in range(7)))
+    assert not asked and not opened
+    for number, prediction in enumerate(said):
+        assert prediction.text == f"red {number}"
+        assert len(asked) == len(opened) == min(7, 3 * (number // 3 + 1))
+    assert number == 6
+
+
+def test_a_picture_that_comes_again_at_once_is_opened_once(monkeypatch):
+    opened, one, other = count_opened(monkeypatch), picture(9, 9), picture(50, 40)
+    answers = predictor(batch_size=2)([one, one, one, other, one], ["red", "left", "circle", "red", "red"])
+    assert len(answers) == 5 and len(opened) == 3
+    assert answers[0].box == pytest.approx(answers[4].box, abs=1e-3) and answers[0].box != answers[3].box
+
+
+def test_a_stream_says_at_its_end_that_numbers_differ():
+    image = picture(9, 9)
+    with pytest.raises(ValueError, match="more pictures than the 2 sentences; give one each"):
+        list(predictor().stream(iter([image] * 3), ["red"] * 2))
+    with pytest.raises(ValueError, match="2 pictures for more sentences; give one each"):
+        list(predictor().stream(iter([image] * 2), ["red"] * 3))
+    assert predictor()([], []) == list(predictor().stream(iter([]), [])) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"top_k": 0}, "top_k must be 1 or more, got 0"),
+        ({"min_score": 1.5}, r"min_score must lie in \[0, 1\], got 1.5"),
+        ({"min_score": float("nan")}, r"min_score must lie in \[0, 1\], got nan"),
+        ({"tasks": "res"}, "this network learned rec, not res"),
+    ],
+)
+def test_what_is_out_of_range_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        predictor()(picture(9, 9), "red", **options)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_holds_a_pair_at_least(size):
+    with pytest.raises(ValueError, match=f"batch_size must be 1 or more, got {size}"):
+        predictor(batch_size=size)
+
+
+def boxes_at(cells):
+    """Outputs of a box head on a map of 2 x 2: a box of 30 x 30 around the middle of each cell, with these logits."""
+    outputs = torch.zeros(1, 5, 2, 2)
+    outputs[0, :2], outputs[0, 2:4] = 0.5, float(np.log(30 / 32))
+    outputs[0, 4] = torch.tensor(cells)
+    return outputs
+
+
+def test_several_boxes_are_ranked_and_weak_ones_left_out(monkeypatch):
+    answer = predictor()
+    raw = boxes_at([[1.0, 3.0], [2.0, -3.0]])
+    monkeypatch.setattr(answer, "_look", lambda images, reading: {"rec": raw.expand(len(images), -1, -1, -1)})
+    image = picture(64, 64)
+    one, three, strong, none = (
+        answer(image, "red", **options)[0]
+        for options in ({}, {"top_k": 3}, {"top_k": 9, "min_score": 0.5}, {"min_score": 0.99})
+    )
+    assert one.box == pytest.approx((33, 1, 63, 31), abs=0.01) and len(one.boxes) == 1
+    assert "boxes" not in one.to_json() and "scores" not in one.to_json()
+    assert three.boxes[0] == pytest.approx(one.box) and three.scores == pytest.approx(torch.tensor([3, 2, 1]).sigmoid())
+    assert three.to_json()["boxes"][0] == three.to_json()["box"] and len(three.to_json()["scores"]) == 3
+    assert [score for _, score in three.ranked] == list(three.scores) and str(three).count("box (") == 3
+    assert len(strong.boxes) == 3 and min(strong.scores) > 0.5
+    assert none.box is None and none.score is None and str(none) == "'red'"
+
+
+def test_overlapping_boxes_are_one(monkeypatch):
+    answer = predictor()
+    raw = boxes_at([[1.0, 3.0], [2.0, -3.0]])
+    raw[0, 2:4] += 2.0  # each as large as the picture
+    monkeypatch.setattr(answer, "_look", lambda images, reading: {"rec": raw})
+    (found,) = answer(picture(64, 64), "red", top_k=4)
+    assert len(found.boxes) == 1
 
 
 def test_one_task_may_be_named_alone():
@@ -202,12 +293,13 @@ def test_drawing_shows_every_answer():
 
 
 FOUR = ("rec", "res", "gres", "vqa")
-ANSWERS = ("yes", "no", "two")
 
 
 def all_tasks(tasks=FOUR, *, no_target=True, **options):
-    network = build_model("n", tasks, vocabulary=VOCABULARY, answers=ANSWERS, head={"no_target": no_target})
-    return Predictor(network, VOCABULARY, Preprocess(size=64, resize="letterbox", max_length=6), **options)
+    settings = {name: {} for name in tasks}
+    if no_target:
+        settings["gres"] = {"no_target": "classifier"}
+    return predictor(settings, **options)
 
 
 def replace_outputs(monkeypatch, answer, **changes):
@@ -235,9 +327,13 @@ def test_four_tasks_are_answered_at_once(monkeypatch):
         assert set(names) == set(ANSWERS) and one.answer == names[0]
         assert list(shares) == sorted(shares, reverse=True) and sum(shares) == pytest.approx(1, abs=1e-5)
         values = json.loads(json.dumps(one.to_json()))
-        assert list(values) == ["text", "box", "score", "mask_pixels", "no_target", "answers", "unknown_words"]
+        assert list(values) == [
+            "text", "box", "score", "mask_pixels", "mask", "no_target", "answer", "answers", "unknown_words",
+        ]  # fmt: skip
         assert values["mask_pixels"] == height * width and values["no_target"] is False
-        assert list(values["answers"]) == list(names)
+        assert decode_mask(values["mask"]).all() and values["mask"]["size"] == [height, width]
+        assert list(values["answers"]) == list(names) and values["answer"] == names[0]
+        assert one.to_json(masks=False) == {name: value for name, value in values.items() if name != "mask"}
         said = str(one)
         assert "box (" in said and f"mask of {height * width} pixels" in said and f"answer '{names[0]}' (" in said
         assert "nothing in the picture is meant" not in said
@@ -254,7 +350,7 @@ def test_where_nothing_is_meant_the_mask_is_empty(monkeypatch):
 
 @pytest.mark.parametrize(("pixels", "expected"), [(0, True), (49, True), (50, False), (64, False)])
 def test_without_the_classifier_a_small_mask_says_that_nothing_is_meant(monkeypatch, pixels, expected):
-    answer = all_tasks(("gres", "vqa"), no_target=False)
+    answer = predictor(("gres", "vqa"))
     look = answer._look
 
     def few(images, reading):
@@ -275,11 +371,22 @@ def test_a_network_without_gres_never_says_that_nothing_is_meant(monkeypatch):
     assert one.no_target is None and not one.mask.any() and "no_target" not in one.to_json()
 
 
+def test_every_ranked_box_is_drawn_with_its_score(monkeypatch):
+    answer, image = predictor(), picture(400, 300)
+    raw = boxes_at([[1.0, 3.0], [2.0, -3.0]])
+    monkeypatch.setattr(answer, "_look", lambda images, reading: {"rec": raw})
+    drawn = {}
+    monkeypatch.setattr("laconvnet.predictor.annotate", lambda picture, boxes, caption, **rest: drawn.update(rest, boxes=boxes))
+    (found,) = answer(image, "red", top_k=3)
+    draw(image, [found])
+    assert drawn["boxes"] == list(found.boxes) and drawn["labels"] == ["0.95", "0.88", "0.73"]
+
+
 def test_answers_are_written_below_the_picture():
     image = picture(400, 300)
     answers = all_tasks(("vqa",), no_target=False)(image, ["red", "the circle", "left"])
     assert all(one.box is None and one.mask is None and one.no_target is None for one in answers)
-    assert set(answers[0].to_json()) == {"text", "answers", "unknown_words"}
+    assert set(answers[0].to_json()) == {"text", "answer", "answers", "unknown_words"}
     one, three = draw(image, answers[:1]), draw(image, answers)
     assert one.width == three.width == 400 and 300 < one.height < three.height
     assert np.array_equal(np.asarray(three)[:300], image)

@@ -175,7 +175,7 @@ class Predictor:
         if not 0 <= min_score <= 1:
             raise ValueError(f"min_score must lie in [0, 1], got {min_score}")
         asked = self._learned(tasks)
-        sentences = iter([texts] if isinstance(texts, str) else texts)
+        sentences = _sentences(texts)
         if is_picture(pictures):
             pairs = zip(repeat(as_picture(pictures)), sentences, strict=False)  # type: ignore[arg-type]
         else:
@@ -241,6 +241,13 @@ class Predictor:
     def _prediction(self, text: str, answer: Answer) -> Prediction:
         values = {field.name: getattr(answer, field.name) for field in fields(Answer)}
         return Prediction(**values, text=text, unknown_words=tuple(self.processor.unknown(text)))
+
+
+def _sentences(texts: str | Iterable[str]) -> Iterator[str]:
+    for text in [texts] if isinstance(texts, str) else texts:
+        if not isinstance(text, str):
+            raise TypeError(f"a sentence must be a text, got {type(text).__name__}: {text!r}")
+        yield text
 
 
 def _opened(pictures: Iterable[Picture], texts: Iterable[str]) -> Iterator[tuple[UInt8Array, str]]:

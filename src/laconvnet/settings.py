@@ -148,7 +148,7 @@ def relocated(error: ValidationError, *location: str) -> ValidationError:
     """Return what pydantic raised about a group of settings as an error about the group that holds it."""
     lines = [
         InitErrorDetails(
-            type=PydanticCustomError(item["type"], item["msg"]),
+            type=PydanticCustomError(item["type"], item["msg"], item.get("ctx")),
             loc=(*location, *item["loc"]),
             input=item["input"],
         )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from laconvnet.report.changes import PHOTOGRAPH_SENTENCE_CHANGES, PICTURE_CHANGES, SENTENCE_CHANGES
+from laconvnet.evaluation.changes import PHOTOGRAPH_SENTENCE_CHANGES, PICTURE_CHANGES, SENTENCE_CHANGES
 from laconvnet.scenes import WORLDS, words
 
 NEAR = WORLDS["near"]

@@ -6,10 +6,11 @@ from dataclasses import replace
 import torch
 
 from laconvnet.data import FolderDataset, Record, read_records
+from laconvnet.evaluation import Score
+from laconvnet.evaluation.pairs import find_pairs, opposite_directions, summarize_pairs, swapped_nouns, write_pairs
 from laconvnet.metrics import AnswerAccuracy
-from laconvnet.report.pairs import find_pairs, opposite_directions, summarize_pairs, swapped_nouns, write_pairs
 from laconvnet.scenes import WORLDS, SceneSource, words
-from laconvnet.scoring import Score
+from laconvnet.tasks import build_tasks
 
 NEAR = WORLDS["near"]
 SHAPE_OF = {"cube": "cube", "block": "cube", "sphere": "sphere", "ball": "sphere", "cylinder": "cylinder"}
@@ -75,7 +76,8 @@ def test_written_pairs_are_records_of_one_picture(tmp_path):
     assert [len(record.boxes) for record in records] == [1, 0] * 9
     assert [len(record.masks) for record in records] == [1, 0] * 9
     assert all(one.image == other.image for one, other in zip(records[::2], records[1::2], strict=True))
-    assert len(FolderDataset(tmp_path / "pairs", "pairs", size=64, require=("boxes", "masks"))) == 18
+    tasks = build_tasks({"rec": {}, "gres": {}})
+    assert len(FolderDataset(tmp_path / "pairs", "pairs", size=64, tasks=tasks)) == 18
 
 
 def test_pairs_count_as_right_only_together():

@@ -8,11 +8,10 @@ import pytest
 from PIL import Image
 
 from laconvnet.data import FolderDataset, read_records
-from laconvnet.report.changes import PHOTOGRAPH_SENTENCE_CHANGES, PICTURE_CHANGES, SENTENCE_CHANGES
-from laconvnet.report.robustness import other_worlds, robustness, tables
+from laconvnet.evaluation import learned_task, robustness, score
+from laconvnet.evaluation.changes import PHOTOGRAPH_SENTENCE_CHANGES, PICTURE_CHANGES, SENTENCE_CHANGES
+from laconvnet.evaluation.robustness import other_worlds, tables
 from laconvnet.scenes import WORLDS, World
-from laconvnet.scoring import score
-from laconvnet.tasks import build_task
 
 NEAR = WORLDS["near"]
 
@@ -25,8 +24,8 @@ def test_other_worlds_keep_the_words():
     assert other_worlds(World())["wide pictures"] == World()
 
 
-def test_scenes_are_measured_in_every_way(folder, network, source):
-    result = robustness(*network, folder / "rec", "test", "rec", source=source, limit=6)
+def test_scenes_are_measured_in_every_way(folder, checkpoint, source):
+    result = robustness(checkpoint, folder / "rec", "test", "rec", source=source, limit=6)
     assert json.loads(json.dumps(result)) == result
     assert (result["task"], result["metric"], result["n"]) == ("rec", "accuracy@0.5", 6)
     records = read_records(folder / "rec" / "test.jsonl")[:6]
@@ -46,24 +45,25 @@ def test_scenes_are_measured_in_every_way(folder, network, source):
     assert "| swapped nouns | 2 |" in text
 
 
-def test_questions_are_measured_without_a_source(folder, network):
-    result = robustness(*network, folder / "vqa", "test", "vqa")
+def test_questions_are_measured_without_a_source(folder, checkpoint):
+    result = robustness(checkpoint, folder / "vqa", "test", "vqa")
     assert result["metric"] == "accuracy" and result["n"] == 12
     assert {row["change"] for row in result["sentences"]} <= set(PHOTOGRAPH_SENTENCE_CHANGES) - {"can you find ..."}
     assert result["worlds"] == [] and result["pairs"] == {}
     assert "word order" not in tables(result)
 
 
-def test_rows_compare_the_same_records_before_and_after(folder, network, tmp_path):
+def test_rows_compare_the_same_records_before_and_after(folder, checkpoint, tmp_path):
     def giou(root, text=lambda text: text):
-        dataset = FolderDataset(root, "test", size=64, require=("masks",), tasks=("gres",))
+        task = learned_task(checkpoint, "gres")
+        dataset = FolderDataset(root, "test", size=64, tasks=[task])
         dataset.records = [replace(r, text=text(r.text)) for r in dataset.records if text(r.text) is not None]
-        return score(*network, dataset, build_task("gres")).values()["gIoU"]
+        return score(checkpoint, dataset, task).values()["gIoU"]
 
     def only_if_shorter(text):
         return text if SENTENCE_CHANGES["small words left out"](text) is not None else None
 
-    result = robustness(*network, folder / "gres", "test", "gres")
+    result = robustness(checkpoint, folder / "gres", "test", "gres")
     rows = {row["change"]: row for part in ("sentences", "pictures", "sizes") for row in result[part]}
     assert result["value"] == rows["no colour"]["before"] == giou(folder / "gres") > 0
     assert rows["please ..."]["after"] == giou(folder / "gres", "please show me {}".format)
@@ -76,8 +76,8 @@ def test_rows_compare_the_same_records_before_and_after(folder, network, tmp_pat
     assert rows["no colour"]["after"] == giou(tmp_path / "grey") != result["value"]
 
 
-def test_what_cannot_be_measured_is_refused(folder, network):
+def test_what_cannot_be_measured_is_refused(folder, checkpoint):
     with pytest.raises(ValueError, match="learned rec, gres, vqa, not 'res'"):
-        robustness(*network, folder / "rec", "test", "res")
+        robustness(checkpoint, folder / "rec", "test", "res")
     with pytest.raises(ValueError, match="at least 1 record, or None for all, got 0"):
-        robustness(*network, folder / "rec", "test", "rec", limit=0)
+        robustness(checkpoint, folder / "rec", "test", "rec", limit=0)

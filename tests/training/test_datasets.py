@@ -17,6 +17,7 @@ from laconvnet.training.datasets import dataset_infos, eval_dataset, list_words,
 from laconvnet.training.state import TrainState
 
 TASKS: dict[str, dict[str, Any]] = {"rec": {}, "res": {}, "gres": {"no_target": "classifier"}, "vqa": {"weight": 0.5}}
+LEARNED = {**TASKS, "vqa": {"weight": 0.5, "answers": ["yes"]}}
 SERVES = {"rec": ("rec", "res"), "gres": ("gres",), "vqa": ("vqa",)}
 WEIGHTS = {"rec": 1.0, "gres": 0.5, "vqa": 1.5}
 
@@ -27,7 +28,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("sources")
     for sort in SERVES:
         source = SceneSource(world=WORLDS["near"], sentences={sort: 2})
-        generate(root / sort, source, {"train": 4, "val": 2, "other": 1}, size=64)
+        generate(root / sort, source, {"train": 4, "val": 2, "other": 1}, tasks=SERVES[sort], size=64)
     return root
 
 
@@ -47,7 +48,7 @@ def configure(folders: Path, output: Path, *, serves: Any = SERVES, **changes: A
 
 def test_examples_of_a_folder_serve_its_tasks(folders: Path, tmp_path: Path) -> None:
     config = configure(folders, tmp_path, data={"val_limit": 3})
-    task = build_tasks(TASKS, answers=("yes",))
+    task = build_tasks(LEARNED)
     learned, evaluated = train_dataset(config, task), eval_dataset(config, task)
     assert isinstance(learned, ConcatDataset) and isinstance(evaluated, ConcatDataset)
     assert [len(part) for part in learned.parts] == [8, 8, 8] and learned.weights == tuple(WEIGHTS.values())
@@ -64,7 +65,7 @@ def test_a_folder_may_have_splits_of_its_own(folders: Path, tmp_path: Path) -> N
     first, *rest = config.data.sources
     sources = (first.model_copy(update={"train_split": "val", "val_split": "other"}), *rest)
     config = config.model_copy(update={"data": config.data.model_copy(update={"sources": sources})})
-    task = build_tasks(TASKS, answers=("yes",))
+    task = build_tasks(LEARNED)
     assert [len(part) for part in train_dataset(config, task).parts] == [4, 8, 8]  # type: ignore[union-attr]
     assert [len(part) for part in eval_dataset(config, task).parts] == [2, 4, 4]  # type: ignore[union-attr]
 
@@ -76,7 +77,7 @@ def test_a_folder_may_be_for_learning_only(folders: Path, tmp_path: Path) -> Non
     config = config.model_copy(
         update={"data": config.data.model_copy(update={"sources": (*config.data.sources, more)})}
     )
-    task = build_tasks(TASKS, answers=("yes",))
+    task = build_tasks(LEARNED)
     assert len(train_dataset(config, task).parts) == 4  # type: ignore[union-attr]
     assert len(eval_dataset(config, task).parts) == 3  # type: ignore[union-attr]
 
@@ -84,7 +85,7 @@ def test_a_folder_may_be_for_learning_only(folders: Path, tmp_path: Path) -> Non
 def test_a_folder_without_the_labels_of_its_tasks_is_named(folders: Path, tmp_path: Path) -> None:
     config = configure(folders, tmp_path, serves={**SERVES, "gres": ("gres", "vqa")})
     with pytest.raises(SchemaError, match=r"gres/train\.jsonl: none of its \d+ records serves vqa"):
-        train_dataset(config, build_tasks(TASKS, answers=("yes",)))
+        train_dataset(config, build_tasks(LEARNED))
 
 
 def test_expressions_and_questions_may_share_a_folder(folders: Path, tmp_path: Path) -> None:
@@ -92,13 +93,13 @@ def test_expressions_and_questions_may_share_a_folder(folders: Path, tmp_path: P
     generate(tmp_path / "mixed", source, {"train": 4, "val": 2}, size=64)
     config = configure(folders, tmp_path / "run")
     data = config.data.model_copy(update={"sources": None, "root": tmp_path / "mixed"})
-    learned = train_dataset(config.model_copy(update={"data": data}), build_tasks(TASKS, answers=("yes",)))
+    learned = train_dataset(config.model_copy(update={"data": data}), build_tasks(LEARNED))
     tasks = [learned[index].tasks for index in range(3)]  # type: ignore[index]
     assert tasks == [("rec", "res", "gres"), ("rec", "res", "gres"), ("vqa",)]
 
 
 def test_the_shuffled_control_stays_within_a_folder(folders: Path, tmp_path: Path) -> None:
-    task = build_tasks(TASKS, answers=("yes",))
+    task = build_tasks(LEARNED)
     plain = train_dataset(configure(folders, tmp_path), task)
     shuffled = train_dataset(configure(folders, tmp_path, data={"shuffle_sentences": "train"}), task)
     assert isinstance(plain, ConcatDataset) and isinstance(shuffled, ConcatDataset)

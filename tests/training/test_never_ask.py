@@ -16,21 +16,26 @@ from torch import Tensor
 from toy_world import SIZE, toy_config
 
 from laconvnet.models import build_model
-from laconvnet.tasks import build_tasks
+from laconvnet.tasks import build_tasks, together
 from laconvnet.training.setup import build_parts
 from laconvnet.training.trainer import Trainer, build_accelerator
 
 ANSWERS = ("yes", "no")
-ALL_TASKS = {"rec": {}, "res": {"dice_weight": 1.0}, "gres": {"no_target": "classifier"}, "vqa": {"weight": 0.5}}
+ALL_TASKS = {
+    "rec": {},
+    "res": {"dice_weight": 1.0},
+    "gres": {"no_target": "classifier"},
+    "vqa": {"weight": 0.5, "answers": [*ANSWERS]},
+}
 
 
 def make_trainer(world: Path, output: Path, *, every_task: bool = False, **changes: Any) -> Trainer:
     config = toy_config(world, output, preset="n", data={"size": 2 * SIZE}, **changes)
     parts = build_parts(config)
     if every_task:
-        head = {"no_target": True}
-        model = build_model("n", tuple(ALL_TASKS), vocabulary=parts.vocabulary, answers=ANSWERS, head=head)
-        parts = replace(parts, model=model, task=build_tasks(ALL_TASKS, answers=ANSWERS))
+        task = together(build_tasks(ALL_TASKS))
+        model = build_model("n", task.heads, vocabulary=parts.processor.tokenizer, num_answers=len(ANSWERS))
+        parts = replace(parts, model=model, task=task)
     trainer = Trainer(config, parts, build_accelerator(config))
     trainer._checks_each_step = False  # as on an accelerator
     return trainer

@@ -12,8 +12,9 @@ import torch
 
 from laconvnet import Predictor
 from laconvnet.data import SceneDataset
+from laconvnet.language import Vocabulary
 from laconvnet.scenes import World, words
-from laconvnet.tasks import Grounding
+from laconvnet.tasks import build_task
 from laconvnet.training import ConfigError, load_config, train
 from laconvnet.training.config import WorldConfig
 from laconvnet.training.datasets import eval_dataset, train_dataset
@@ -51,7 +52,7 @@ def test_trains_evaluates_and_predicts(config_file: Path, tmp_path: Path) -> Non
     results = train(load_config(config_file))
     assert results["n"] == 12 and results["step"] == 4 and results["data"] == "scenes"
     predictor = Predictor.from_pretrained(tmp_path / "run" / "final")
-    assert not predictor.vocabulary.unknown("the tiny shiny block left of the big matte ball")
+    assert not predictor.processor.unknown("the tiny shiny block left of the big matte ball")
     assert "laconvnet scenes" in (tmp_path / "run" / "final" / "README.md").read_text()
 
 
@@ -76,7 +77,8 @@ def test_drawing_on_the_device_gives_the_batches_of_the_workers(config_file: Pat
 
 def test_the_vocabulary_is_that_of_the_world(config_file: Path) -> None:
     config = load_config(config_file, ["data.scenes.world.colors=[red, pink]"])
-    vocabulary = build_parts(config).vocabulary
+    vocabulary = build_parts(config).processor.tokenizer
+    assert isinstance(vocabulary, Vocabulary)
     assert config.data.scenes is not None
     expected = words(config.data.scenes.source().world.values)
     assert "pink" in expected and "blue" not in expected
@@ -91,7 +93,7 @@ def test_the_vocabulary_is_that_of_the_world(config_file: Path) -> None:
         ("data.val_limit=3", "val_limit is for a dataset folder; data.scenes.val counts the scenes"),
         ("data.size=32", "sides from 64 to 2048 pixels, got 32"),
         ("data.scenes.cache=here", "fresh ones never come again: set fresh: false"),
-        ("data.scenes.sentences={rec: 2, vqa: 2}", "leave out vqa; sentences rec serve rec and res"),
+        ("data.scenes.sentences={rec: 2, vqa: 2}", "leave out vqa; rec learns from rec"),
         ("data.scenes.kinds=[colour]", r"unknown \['colour'\]; allowed are attribute"),
         ("data.scenes.families=[sum]", r"unknown \['sum'\]; allowed are count"),
         ("data.scenes.world.shapes=[cone]", r"shapes must be different ones of cube, .*got \('cone',\)"),
@@ -128,8 +130,8 @@ def test_sentences_about_scenes_are_not_cut_unless_asked(config_file: Path) -> N
 
 def test_evaluation_may_have_a_world_of_its_own(config_file: Path) -> None:
     config = load_config(config_file, ["data.scenes.world.condition=A", "data.scenes.val_world={condition: B}"])
-    task = Grounding()
-    learned, evaluated = train_dataset(config, task), eval_dataset(config, task)
+    tasks = [build_task("rec")]
+    learned, evaluated = train_dataset(config, tasks), eval_dataset(config, tasks)
     assert isinstance(learned, SceneDataset) and isinstance(evaluated, SceneDataset)
     assert (learned.source.world.condition, evaluated.source.world.condition) == ("A", "B")
 

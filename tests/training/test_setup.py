@@ -14,7 +14,7 @@ from laconvnet.data import Record, read_records, shuffled_sentences
 from laconvnet.language import Vocabulary, load_word_vectors
 from laconvnet.layers import LaConvBlock
 from laconvnet.models.backbone import ConvNormAct
-from laconvnet.training.setup import build_parts, initialise_embedding
+from laconvnet.training.setup import Begun, build_parts, initialise_embedding
 
 
 def make_records(sentences_per_image: list[int]) -> list[Record]:
@@ -73,9 +73,10 @@ def test_parts_follow_the_settings(world: Path, tmp_path: Path) -> None:
     assert batch["images"].shape == (4, 3, 64, 64) and batch["images"].dtype == torch.uint8
     assert batch["tokens"].shape == (4, 2)
     assert len(parts.eval_loader.dataset) == 3  # type: ignore[arg-type]
-    assert "red" in parts.vocabulary and parts.vocabulary.num_buckets == 32
-    resumed = build_parts(config, Vocabulary(["other"]))
-    assert resumed.vocabulary == Vocabulary(["other"])
+    vocabulary = parts.processor.tokenizer
+    assert isinstance(vocabulary, Vocabulary) and "red" in vocabulary and vocabulary.num_buckets == 32
+    resumed = build_parts(config, Begun(Vocabulary(["other"]), parts.options))
+    assert resumed.processor.tokenizer == Vocabulary(["other"])
 
 
 @pytest.mark.parametrize("enable", [True, False])

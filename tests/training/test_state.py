@@ -36,6 +36,7 @@ def make_state(step: int = 3) -> TrainState:
         optimizer={"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"betas": (0.9, 0.98)}]},
         scaler=None,
         rng=[random_state()],
+        data={"0: train.jsonl": "abc"},
     )
 
 

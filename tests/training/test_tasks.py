@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 
 from laconvnet import Predictor
 from laconvnet.data import generate, read_records
-from laconvnet.models import load_checkpoint
+from laconvnet.models import Checkpoint, LaConvNet
 from laconvnet.scenes import WORLDS, SceneSource, answers
 from laconvnet.training import ConfigError, TrainConfig, load_config, train
 from laconvnet.training.datasets import list_answers
-from laconvnet.training.setup import build_parts
+from laconvnet.training.setup import Begun, build_parts
 
 FOUR: dict[str, dict[str, Any]] = {
     "rec": {},
@@ -34,7 +35,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset folder for each sort of sentences, of 2, 2 and 3 sentences a scene."""
     root = tmp_path_factory.mktemp("tasks")
     for sort, count in (("rec", 2), ("gres", 2), ("vqa", 3)):
-        generate(root / sort, SceneSource(world=WORLDS["near"], sentences={sort: count}), SCENES, size=64)
+        source = SceneSource(world=WORLDS["near"], sentences={sort: count})
+        generate(root / sort, source, SCENES, tasks=SERVES[sort], size=64)
     return root
 
 
@@ -60,8 +62,12 @@ def sources(folders: Path, **weights: float) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("data", "tasks", "message"),
     [
-        ({"scenes": {"sentences": {"rec": 1, "gres": 1}}}, {"rec": {}}, "leave out gres; sentences rec serve rec"),
-        ({"scenes": {"sentences": {"rec": 1}}}, {"rec": {}, "vqa": {}}, "there are none for vqa; .*vqa serve vqa"),
+        ({"scenes": {"sentences": {"rec": 1, "gres": 1}}}, {"rec": {}}, "leave out gres; rec learns from rec"),
+        (
+            {"scenes": {"sentences": {"rec": 1}}},
+            {"rec": {}, "vqa": {}},
+            "none for vqa; .*vqa learns from vqa",
+        ),
         (
             {"sources": [{"root": "a", "tasks": ["res"]}]},
             {"rec": {}},
@@ -87,7 +93,7 @@ def sources(folders: Path, **weights: float) -> dict[str, Any]:
         ({"root": "a", "scenes": {}}, {"rec": {}}, "data needs one of root"),
         ({"root": "a", "sources": [{"root": "b"}]}, {"rec": {}}, "data needs one of root"),
         ({"scenes": {}, "sources": [{"root": "b"}]}, {"rec": {}}, "data needs one of root"),
-        ({"root": "a"}, {}, "tasks is {}, allowed"),
+        ({"root": "a"}, {}, "tasks: must map the name of at least one task to its settings, got {}"),
     ],
 )
 def test_settings_that_do_not_fit_together(
@@ -113,7 +119,7 @@ def test_answers_are_those_of_the_splits_that_are_right_often_enough(tmp_path: P
 
     def learned(**given: Any) -> set[str]:
         config = configure(tmp_path, {**both_folders, "answers": given}, tasks={"res": {}, "rec": {}, "vqa": {}})
-        listed = list_answers(config)
+        listed = list_answers(config, "vqa")
         assert len(set(listed)) == len(listed)
         return set(listed)
 
@@ -127,10 +133,9 @@ def test_answers_are_those_of_the_splits_that_are_right_often_enough(tmp_path: P
         learned(min_count=999)
 
 
-def test_answers_without_questions_and_of_scenes(tmp_path: Path, folders: Path) -> None:
-    assert list_answers(configure(tmp_path, {"root": str(folders / "rec")})) == ()
+def test_answers_of_scenes(tmp_path: Path) -> None:
     scenes = configure(tmp_path, {"scenes": {"sentences": {"vqa": 1}}}, tasks={"vqa": {}})
-    assert list_answers(scenes) == answers()
+    assert list_answers(scenes, "vqa") == answers()
 
 
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -148,19 +153,68 @@ def test_a_run_on_three_folders_learns_four_tasks(tmp_path: Path, folders: Path,
     assert all(map(isfinite, main)) and metrics["mean"] == pytest.approx(sum(main) / 4)
     assert {name.partition("/")[0] for name in metrics} == {"rec", "res", "gres", "vqa", "mean"}
 
-    network, _, preprocess = load_checkpoint(tmp_path / "run" / "final")
-    assert network.config.tasks == tuple(FOUR) and network.config.head.no_target and preprocess.max_length is None
-    assert network.config.answers == list_answers(config)
+    checkpoint = Checkpoint.load(tmp_path / "run" / "final")
+    assert tuple(checkpoint.tasks) == tuple(FOUR) and checkpoint.processor.preprocess.max_length is None
+    assert checkpoint.network.config.heads == ("rec", "res", "no_target", "answer")
+    assert checkpoint.answers == list_answers(config, "vqa") and checkpoint.tasks["vqa"]["mask_weight"] == 1.0
+    assert checkpoint.tasks["gres"]["min_pixels"] == 50
     predictor = Predictor.from_pretrained(tmp_path / "run" / "final", device=device)
     found, answered = predictor(next((folders / "rec" / "images").glob("*.png")), ["the red cube", "is it red?"])
     assert found.box is not None and found.mask is not None and found.no_target is not None and found.answer is None
-    assert answered.answer in network.config.answers and answered.box is None and answered.mask is None
+    assert answered.answer in checkpoint.answers and answered.box is None and answered.mask is None
 
 
-def test_masks_of_questions_need_a_mask_head(tmp_path: Path, folders: Path) -> None:
+def test_masks_of_questions_bring_a_mask_head(tmp_path: Path, folders: Path) -> None:
     config = configure(tmp_path, {"root": str(folders / "vqa")}, tasks={"vqa": {"mask_weight": 1.0}})
-    with pytest.raises(ValueError, match=r"tasks\.vqa\.mask_weight needs a mask head: add res or gres to vqa"):
-        build_parts(config)
+    network = cast(LaConvNet, build_parts(config).model)
+    assert network.config.heads == ("res", "answer") and network.config.num_answers == len(list_answers(config, "vqa"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"tasks": {"rec": {"l1_wieght": 1}}},
+            r"unknown setting 'tasks\.rec\.l1_wieght'; did you mean 'tasks\.rec\.l1_weight'",
+        ),
+        ({"tasks": {"grs": {}}}, "unknown task 'grs'; did you mean 'gres'"),
+        ({"tasks": {"rec": {"weight": -1}}}, r"tasks\.rec\.weight is -1, allowed: greater than or equal to 0"),
+        (
+            {"model": {"backbone": {"kernel_dropuot": 0}}},
+            r"unknown setting 'model\.backbone\.kernel_dropuot'; did you mean 'model\.backbone\.kernel_dropout'",
+        ),
+        ({"model": {"backbone": {"block": "film"}}}, r"model\.backbone\.block is .*, allowed: 'laconv', 'sentence'"),
+        ({"preset": "x"}, "unknown preset 'x'; allowed: s, b"),
+    ],
+)
+def test_settings_of_tasks_and_network_are_refused_by_file_and_name(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"run\.yaml: .*{message}"):
+        configure(tmp_path, {"root": "a"}, **changes)
+
+
+def test_a_resumed_run_keeps_the_answers_it_began_with(tmp_path: Path, folders: Path) -> None:
+    config = configure(tmp_path, {"root": str(folders / "vqa")}, tasks={"vqa": {}}, max_steps=1, eval_every=0)
+    train(config)
+    answers = Checkpoint.load(tmp_path / "run" / "final").answers
+    begun = Begun.load(tmp_path / "run" / "last")
+    assert tuple(begun.options["vqa"]["answers"]) == answers
+    turned = Begun(begun.vocabulary, {"vqa": {**begun.options["vqa"], "answers": [*answers[::-1]]}})
+    assert build_parts(config, turned).task.answers == answers[::-1]  # type: ignore[union-attr]
+
+
+def test_a_resumed_run_refuses_other_training_data(tmp_path: Path, folders: Path) -> None:
+    root = tmp_path / "vqa"
+    shutil.copytree(folders / "vqa", root)
+    train(configure(tmp_path, {"root": str(root)}, tasks={"vqa": {}}, max_steps=1, eval_every=0))
+    records = (root / "train.jsonl").read_text()
+    (root / "train.jsonl").write_text(records + records.splitlines()[0].replace("train_0000000_0", "appended") + "\n")
+    longer = configure(tmp_path, {"root": str(root)}, tasks={"vqa": {}}, max_steps=2, eval_every=0)
+    with pytest.raises(ValueError, match=r"its training data changed since: source 0: train\.jsonl"):
+        train(longer, resume=True)
+    (root / "train.jsonl").write_text(records)
+    assert train(longer, resume=True)["step"] == 2
 
 
 def test_an_epoch_visits_each_folder_as_often_as_its_weight_says(tmp_path: Path, folders: Path) -> None:

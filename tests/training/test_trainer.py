@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from toy_world import ToyTask, load_state, same, toy_config
 
-from laconvnet.models import load_checkpoint
+from laconvnet.language import Vocabulary
+from laconvnet.models import Checkpoint
 from laconvnet.training import TrainingInterrupted, load_config, state, train, trainer
 from laconvnet.training import clock as training_clock
 
@@ -210,7 +211,7 @@ def test_a_full_disk_ends_the_run_and_keeps_the_state(
     with pytest.raises(OSError, match="No space"):
         train(config)
     assert load_state(config.output)["step"] == 3
-    assert sorted(os.listdir(config.output / "last")) == ["state.pt", "vocabulary.json"]
+    assert sorted(os.listdir(config.output / "last")) == ["state.pt", "tasks.json", "vocabulary.json"]
     train(config, resume=True)
     assert same(weights(tmp_path / "whole"), weights(config.output))
 
@@ -319,13 +320,14 @@ def test_bf16_trains(world: Path, tmp_path: Path, use_toy: UseToy) -> None:
 def test_the_real_network_trains_saves_and_loads(world: Path, tmp_path: Path) -> None:
     config = toy_config(world, tmp_path / "run", preset="n", max_steps=2, eval_every=0, data={"size": 64})
     results = train(config)
-    model, vocabulary, preprocess = load_checkpoint(config.output / "final")
+    checkpoint = Checkpoint.load(config.output / "final")
+    preprocess, vocabulary = checkpoint.processor.preprocess, checkpoint.processor.tokenizer
     assert results["step"] == 2 and set(results["metrics"]) > {"accuracy@0.5", "mean_iou", "accuracy@0.5/g0"}
     assert (preprocess.size, preprocess.resize, preprocess.max_length) == (64, "letterbox", 15)
-    assert "red" in vocabulary
+    assert isinstance(vocabulary, Vocabulary) and "red" in vocabulary
     saved = load_state(config.output)
     for name, tensor in saved["ema"]["tensors"].items():
-        assert torch.equal(model.state_dict()[name], tensor), name
+        assert torch.equal(checkpoint.network.state_dict()[name], tensor), name
     assert "CC0" in (config.output / "final" / "README.md").read_text()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from torch import Tensor, nn
 from laconvnet.data import Augmentation, Collator, FolderDataset, ImageBatchSampler, build_loader
 from laconvnet.language import Vocabulary
 from laconvnet.metrics import GroundingAccuracy
+from laconvnet.processing import Preprocess, Processor
+from laconvnet.tasks import Answer, Task, TaskOptions
 from laconvnet.training import TrainConfig
-from laconvnet.training.setup import Parts
+from laconvnet.training.setup import Begun, Parts
 
 SIZE = 32
 TEXTS = ("the red square", "a bright thing on the left")
@@ -69,32 +72,47 @@ class ToyModel(nn.Module):
         return {"toy": self.out(self.dropout(torch.cat([seen, self.words(tokens).sum(1) / 8], 1))) * SIZE}
 
 
-class ToyTask:
-    """Squared distance of the box's coordinates."""
+class ToyTask(Task[TaskOptions]):
+    """Point at the square with the one box that the toy network gives."""
 
     name = "toy"
-    main_metric = "mean_iou"
-    heads = ("toy",)
-    labels = ("boxes",)
+    job = "point at it"
+    Options = TaskOptions
+    headline = ("accuracy@0.5",)
 
-    def loss(self, outputs: dict[str, Any], batch: dict[str, Any]) -> dict[str, Tensor]:
+    def __init__(self) -> None:
+        super().__init__(TaskOptions())
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return ("toy",)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return ("boxes",)
+
+    def loss(self, outputs: dict[str, Any], batch: Any) -> dict[str, Tensor]:
         loss = ((outputs["toy"] - batch["target_boxes"]) / SIZE).square().mean()
         return {"loss": loss, "loss_box": loss}
 
     def metric(self) -> GroundingAccuracy:
         return GroundingAccuracy()
 
-    def update(self, metric: Any, outputs: dict[str, Any], batch: dict[str, Any]) -> None:
-        metric.update(outputs["toy"], batch["target_boxes"], batch["groups"])
+    def decode(self, outputs: dict[str, Any], frames: Tensor, sizes: Tensor, **_: Any) -> list[Answer]:
+        return [Answer(boxes=(tuple(box),), scores=(1.0,)) for box in outputs["toy"].tolist()]
 
-    def predictions(self, outputs: dict[str, Any], batch: dict[str, Any]) -> list[dict[str, Any]]:
-        return [{"id": i, "box": b.tolist()} for i, b in zip(batch["ids"], outputs["toy"], strict=True)]
+    def update(self, metric: Any, answers: Sequence[Answer], batch: Any) -> None:
+        boxes = torch.tensor([answer.box for answer in answers])
+        metric.update(boxes, batch["target_boxes"], batch["groups"])
+
+    def blind(self, train: Any, records: Any) -> Any:
+        return {}
 
 
 def toy_config(root: Path, output: Path, **changes: Any) -> TrainConfig:
     """Settings of a short run; a section's changes are a dict."""
     settings: dict[str, Any] = {
-        "preset": "toy",
+        "preset": "n",
         "data": {
             "root": root,
             "size": SIZE,
@@ -118,9 +136,18 @@ def toy_config(root: Path, output: Path, **changes: Any) -> TrainConfig:
     return TrainConfig(**settings)
 
 
+@dataclass(frozen=True)
+class ToyParts(Parts):
+    """Parts whose network is no LaConvNet, and is written as it is."""
+
+    def export(self, folder: Path, network: nn.Module, metrics: dict[str, float]) -> None:
+        folder.mkdir(exist_ok=True)
+        torch.save(network.state_dict(), folder / "weights.pt")
+
+
 def toy_parts(
     config: TrainConfig,
-    vocabulary: Vocabulary | None = None,
+    begun: Begun | None = None,
     *,
     rank: int = 0,
     world_size: int = 1,
@@ -129,27 +156,26 @@ def toy_parts(
     task: ToyTask | None = None,
 ) -> Parts:
     """The toy counterpart of `build_parts`."""
-    data = config.data
-    train = FolderDataset(
-        data.root, data.train_split, size=data.size, augment=Augmentation(flip=data.flip), seed=config.seed
-    )
-    val = FolderDataset(data.root, data.val_split, size=data.size)
-    vocabulary = vocabulary or Vocabulary.from_texts([record.text for record in train.records], 1, 2)
-    collator = Collator(partial(vocabulary.encode, max_length=config.words_kept))
+    data, task = config.data, task or ToyTask()
+    assert data.root is not None
+    augment = Augmentation(flip=data.flip)
+    train = FolderDataset(data.root, data.train_split, size=data.size, augment=augment, tasks=[ToyTask()], seed=config.seed)
+    val = FolderDataset(data.root, data.val_split, size=data.size, tasks=[ToyTask()])
+    vocabulary = Vocabulary.from_texts([record.text for record in train.records], 1, 2)
+    if begun is not None:
+        vocabulary = begun.vocabulary
+    processor = Processor(Preprocess(size=SIZE, resize="letterbox", max_length=config.words_kept), vocabulary)
+    collator = Collator(processor.encode)
     sampler = ImageBatchSampler(train, data.batch_size, seed=config.seed, rank=rank, world_size=world_size)
     val_sampler = ImageBatchSampler(val, data.eval_batch_size, shuffle=False, rank=rank, world_size=world_size)
-
-    def export(folder: Path, network: nn.Module, metrics: dict[str, float]) -> None:
-        folder.mkdir(exist_ok=True)
-        torch.save(network.state_dict(), folder / "weights.pt")
-
-    return Parts(
+    return ToyParts(
         model=ToyModel(len(vocabulary), norm=norm, dropout=dropout),
-        task=task or ToyTask(),
-        vocabulary=vocabulary,
+        task=task,
+        options={"toy": {}},
+        processor=processor,
         train_loader=build_loader(train, sampler, collator, data.num_workers),
         eval_loader=build_loader(val, val_sampler, collator, data.num_workers),
-        export=export,
+        card=lambda metrics: "",
     )
 
 

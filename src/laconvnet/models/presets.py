@@ -66,7 +66,7 @@ def resolve_config(
     sections = check(ModelSections, sections_of(preset, overrides), where, "model")
     config = {
         "preset": preset,
-        "heads": list(heads),
+        "heads": sorted(heads, key=HEADS.index),
         "num_answers": num_answers,
         "vocabulary_size": vocabulary_size,
         **sections.model_dump(mode="json"),

@@ -325,8 +325,9 @@ class TrainConfig(Section):
         scenes = self.data.scenes
         if scenes is not None:
             sorts = {name: find_task(name).scene_sorts for name in self.tasks}
-            idle = [sort for sort in scenes.source().sorts if not any(sort in each for each in sorts.values())]
-            hungry = [name for name, each in sorts.items() if not set(each) & set(scenes.source().sorts)]
+            given = dict.fromkeys(scenes.source().sorts)
+            idle = [sort for sort in given if not any(sort in each for each in sorts.values())]
+            hungry = [name for name, each in sorts.items() if not given.keys() & set(each)]
             if idle or hungry:
                 problem = f"leave out {', '.join(idle)}" if idle else f"there are none for {', '.join(hungry)}"
                 raise ValueError(
