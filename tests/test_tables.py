@@ -24,6 +24,7 @@ def test_columns_are_chosen_and_ordered_and_those_without_values_left_out():
 def test_without_rows_the_names_stand_alone():
     assert markdown([], ["a", "b"]) == "| a | b |\n| --- | --- |"
     assert text([], ["a", "b"]) == "a  b"
+    assert markdown([]) == text([]) == ""
 
 
 @pytest.mark.parametrize("cell", ["−3", "+2.0 %", "**12.0 % [11.0, 13.0]**", "1.25 [1, 1.5]", 7, 0.1])

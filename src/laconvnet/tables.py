@@ -52,8 +52,10 @@ def text(rows: Sequence[Row], columns: Sequence[str] = ()) -> str:
 
 
 def markdown(rows: Sequence[Row], columns: Sequence[str] = ()) -> str:
-    """The same as `text`, in Markdown."""
+    """Lay rows out as `text` does, in Markdown; nothing where there are neither rows nor columns."""
     (head, *body), are_numbers = _lay_out(rows, columns)
+    if not head:
+        return ""
     rule = ["---:" if is_number else "---" for is_number in are_numbers]
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body))
 

@@ -3,11 +3,13 @@
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from laconvnet.bench.report import Report
 
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 ROWS = [
     {"contender": "fast, new", "median_ms": 1.25, "low_ms": 1.0, "high_ms": 1.5, "share_of_copy": 0.725},
     {
@@ -35,6 +37,11 @@ def test_files_hold_the_numbers(report, tmp_path):
     assert list(rows[0]) == ["contender", "median_ms", "low_ms", "high_ms", "share_of_copy", "cold_start_s", "extra"]
     for row, expected in zip(rows, ROWS, strict=True):
         assert row == {key: "" if expected.get(key) is None else str(expected[key]) for key in row}
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.rglob("*.json")), ids=lambda path: str(path.relative_to(RESULTS)))
+def test_recorded_results_can_be_read_again(path):
+    assert Report.load(path).rows and "median ms" in str(Report.load(path))
 
 
 def test_the_machine_is_in_the_file(report, tmp_path):

@@ -26,13 +26,7 @@ AUGMENTATION = Augmentation(flip=0.5, color_jitter=0.2, hue=0.02, crop=(0.5, 1.0
 """All that training can change in a picture, at common strengths."""
 
 COLUMNS = (
-    "contender",
-    "pictures",
-    "sentences",
-    "median_ms",
-    "per_core_second",
-    "low",
-    "high",
+    *("contender", "pictures", "sentences", "median_ms", "per_core_second", "low", "high"),
     "sentences_per_core_second",
 )
 

@@ -77,7 +77,8 @@ def bench_op(
             expected = case.expected(PASSES[1])
             for pass_ in PASSES:
                 rows += _bench_case(case, pass_, contenders, expected, limits, repeats, notes)
-        settings = {"device": device, "repeats": repeats, "limits": _typical(rows, [limit.name for limit in limits])}
+        typical = {limit.name: round(statistics.median(row[limit.name] for row in rows), 1) for limit in limits}
+        settings = {"device": device, "repeats": repeats, "limits": typical}
         return Report("op", settings, rows, list(dict.fromkeys(notes)), columns=COLUMNS, draw=partial(_draw, rows=rows))
 
 
@@ -164,11 +165,6 @@ def _rates(time: Timing, reference: Timing | None, operations: float, size: floa
         "share_of_fma_load": None if fma_load is None else round(gflops / fma_load, 3),
         **{name: round(rate, 1) for name, rate in best.items()},
     }
-
-
-def _typical(rows: Sequence[Row], names: Sequence[str]) -> dict[str, float]:
-    """The median rate of each limit over all rows."""
-    return {name: round(statistics.median(row[name] for row in rows), 1) for name in names}
 
 
 def _draw(path: Path, rows: Sequence[Row]) -> None:

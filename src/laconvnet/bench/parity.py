@@ -15,14 +15,7 @@ class ParityError(RuntimeError):
     """A contender computes something else than the reference; the message says which, where, and how different."""
 
 
-def check_parity(
-    contender: str,
-    where: str,
-    found: Mapping[str, Tensor],
-    expected: Mapping[str, Tensor],
-    *,
-    tolerance: float | None = None,
-) -> None:
+def check_parity(contender: str, where: str, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     """Refuse a contender whose results differ from the reference's.
 
     Args:
@@ -30,7 +23,6 @@ def check_parity(
         where: shape or network, in words.
         found: its results by name, at least some of the expected ones.
         expected: the reference's.
-        tolerance: largest difference over largest value; that of the number format unless given.
 
     Raises:
         ParityError: a result differs too much, is not finite, or has another shape or number format.
@@ -44,7 +36,7 @@ def check_parity(
             )
         if not one.numel():
             continue
-        allowed = TOLERANCES[one.dtype] if tolerance is None else tolerance
+        allowed = TOLERANCES[one.dtype]
         scale = other.detach().abs().max().double().clamp(min=torch.finfo(torch.float32).tiny)
         difference = float((one.detach().double() - other.detach().double()).abs().max() / scale)
         if not difference <= allowed:  # also when it is not a number
