@@ -204,10 +204,11 @@ def test_every_task_of_a_mixed_folder_has_its_own_records(four, tmp_path):
         assert result["n"] == 4 * own and set(result["blind"]) == BASELINES[task]
 
 
-@pytest.mark.parametrize(("folder", "task"), [("rec", "res"), ("gres", "gres")])
-def test_masks_get_their_size_by_either_rule(four, folders, folder, task):
+@pytest.mark.parametrize(("sort", "task"), [("rec", "res"), ("gres", "gres")])
+def test_masks_get_the_size_of_larger_pictures_by_either_rule(four, tmp_path, sort, task):
+    generate(tmp_path / "large", SceneSource(world=WORLDS["near"], sentences={sort: 4}), {"val": 2}, size=100)
     scores = [
-        score_checkpoint(four, folders / folder, task=task, options={"mask_rule": rule})["metrics"]
+        score_checkpoint(four, tmp_path / "large", task=task, options={"mask_rule": rule})["metrics"]
         for rule in ("interpolate", "dilate")
     ]
     assert scores[0].keys() == scores[1].keys() and scores[0] != scores[1]

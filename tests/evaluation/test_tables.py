@@ -1,60 +1,39 @@
-"""Results as Markdown."""
+"""A result as a table for a terminal."""
 
-import pytest
-
-from laconvnet.report.tables import overview, parts, put_between_markers
+from laconvnet.evaluation.tables import result_table
 
 
-def result(value, by=None):
-    names = {"accuracy@0.25": 0.9, "accuracy@0.5": value, "accuracy@0.75": 0.1, "mean_iou": 0.4}
-    return {
-        "n": 1200,
-        "pictures": 40,
-        "metrics": names,
-        "intervals": {name: [at - 0.02, at + 0.03] for name, at in names.items()},
-        "shuffled": {name: 0.25 for name in names},
-        "blind": {"whole image": {"accuracy@0.5": 0.05}, "any object": {"accuracy@0.5": 0.28}},
-        "by": {} if by is None else by,
-    }
+def values(of, n=1200):
+    names = {"accuracy@0.5": of, "mean_iou": 0.4}
+    return {"n": n, "metrics": names, "intervals": {name: [at - 0.02, at + 0.03] for name, at in names.items()}}
 
 
-def test_the_overview_shows_the_best_baseline_and_the_control():
-    (row,) = overview({"rec": result(0.5)}).splitlines()[2:]
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == [
-        "`rec`, accuracy@0.5",
-        "1,200 / 40",
-        "28.0 % (any object)",
-        "**50.0 % [48.0, 53.0]**",
-        "25.0 %",
-        "accuracy@0.25 90.0 %, accuracy@0.75 10.0 %, mean_iou 40.0 %",
-    ]
+RESULT = values(0.5) | {
+    "task": "rec",
+    "model": "photos-t",
+    "data": "data/flickr30k",
+    "split": "val",
+    "headline": ["accuracy@0.5", "mean_iou"],
+    "groups": {"people": values(0.625, 800), "other": values(0.25, 400)},
+    "remarks": {},
+}
 
 
-def test_parts_of_several_tasks_share_their_rows():
-    rec = result(0.5, {"hops": {"0": result(0.7), "1": result(0.4)}})
-    vqa = {"by": {"hops": {"1": {"n": 30, "metrics": {"accuracy": 0.6}, "intervals": {"accuracy": [0.5, 0.7]}}}}}
-    lines = parts({"rec": rec, "vqa": vqa}, "hops").splitlines()
-    assert lines[0] == "| hops | `rec`, accuracy@0.5 | `vqa`, accuracy |"
-    assert lines[2] == "| 0 | 70.0 % [68.0, 73.0] of 1,200 | – |"
-    assert lines[3] == "| 1 | 40.0 % [38.0, 43.0] of 1,200 | 60.0 % [50.0, 70.0] of 30 |"
+def test_all_records_stand_first_and_below_them_those_of_each_group():
+    assert result_table(RESULT) == (
+        "rec of photos-t on data/flickr30k, split val\n"
+        "\n"
+        "        sentences         accuracy@0.5             mean_iou\n"
+        "all         1,200  50.0 % [48.0, 53.0]  40.0 % [38.0, 43.0]\n"
+        "people        800  62.5 % [60.5, 65.5]  40.0 % [38.0, 43.0]\n"
+        "other         400  25.0 % [23.0, 28.0]  40.0 % [38.0, 43.0]"
+    )
 
 
-BEGIN, END = "<!-- laconvnet eval --all: begin -->", "<!-- end -->"
-
-
-def test_text_is_put_between_the_markers_any_number_of_times(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nafter\n")
-    for _ in range(2):
-        put_between_markers(page, "new – ü\n")
-    assert page.read_text() == f"# Title\n\n{BEGIN}\n\nnew – ü\n\n{END}\n\nafter\n"
-
-
-@pytest.mark.parametrize("text", ["", f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{END}\n{BEGIN}\n{END}\n"])
-def test_a_page_without_markers_is_left_alone(tmp_path, text):
-    page = tmp_path / "page.md"
-    page.write_text(text)
-    with pytest.raises(ValueError, match=r"page\.md needs the line <!-- laconvnet eval --all: begin --> and after it"):
-        put_between_markers(page, "new")
-    assert page.read_text() == text and list(tmp_path.iterdir()) == [page]
+def test_blind_baselines_and_remarks_stand_below():
+    blind = {"whole image": {"accuracy@0.5": 0.0525, "mean_iou": 0.1}, "no target": {"accuracy@0.5": float("nan")}}
+    remarks = {"right answers that the network does not know": 1234}
+    *_, whole, nothing, remark = result_table(RESULT | {"blind": blind, "remarks": remarks}).splitlines()
+    assert whole.split() == ["blind:", "whole", "image", "–", "5.2", "%", "10.0", "%"]
+    assert nothing.split() == ["blind:", "no", "target", "–", "–", "–"]
+    assert remark == "right answers that the network does not know: 1,234"

@@ -74,7 +74,7 @@ def _caption(record: Record, answer: Answer) -> str:
 
 def _mask_boxes(record: Record) -> list[list[float]]:
     """The box around the true masks of a record that has no boxes and points at something."""
-    if not record.masks or record.is_question:
+    if not record.masks or not record.is_expression:
         return []
     box = mask_box(union_mask(record.masks, record.height, record.width))
     return [] if box is None else [list(box)]
