@@ -3,8 +3,8 @@
     python tools/release_weights.py runs/scenes_t/7_same src/laconvnet/weights/scenes-t --limits LIMITS.md
 
 Writes the weights in half precision, or with `--dtype int8` in 8 bits, beside the run's configuration, vocabulary and
-preprocessing, `train.yaml`, and a model card: the data of the run and of those that it started from, the curves of
-their evaluations, what the written weights reach on the run's validation data, and the text of LIMITS.md. With
+preprocessing, its tasks, and a model card: the data and settings of the run, the curves of its evaluations and of those
+that it started from, what the written weights reach on the run's validation data, and the text of LIMITS.md. With
 `--balance FOLDER`, the decision that nothing is meant is first moved to where it errs as often either way on the split
 val of that dataset folder.
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +84,6 @@ def release(run: Path, out: Path, limits: Path, balance: Path | None, dtype: str
     curves = "\n\n".join(curve(each) for each in runs)
     card = "\n\n".join([card.strip(), f"## The runs, from first to last\n\n{curves}", *notes]) + "\n"
     replace(checkpoint, card=card).save(out, dtype=getattr(torch, dtype), max_shard_size=max_shard_size)
-    shutil.copyfile(run / "train.yaml", out / "train.yaml")
     return difference
 
 

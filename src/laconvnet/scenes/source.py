@@ -13,7 +13,7 @@ from laconvnet.scenes.expressions import KINDS, refer
 from laconvnet.scenes.questions import FAMILIES, ask
 from laconvnet.scenes.scene import Scene
 from laconvnet.scenes.sentence import NoSentenceError, Sentence
-from laconvnet.scenes.world import World
+from laconvnet.scenes.world import WORLDS, World
 
 SENTENCES: Final = ("rec", "gres", "vqa")
 """What can be said of a scene: an expression with one target, one with any number of targets, a question."""
@@ -129,4 +129,14 @@ class SceneSource:
     def describe(self) -> dict[str, Any]:
         """All settings as plain values, JSON-ready."""
         settings: dict[str, Any] = asdict(self)
+        return settings
+
+    def changed(self) -> dict[str, Any]:
+        """The settings that are not at their defaults, JSON-ready; a world of `WORLDS` by its name."""
+        plain = SceneSource().describe()
+        settings = {name: value for name, value in self.describe().items() if value != plain[name]}
+        if "world" in settings:
+            named = {world: name for name, world in WORLDS.items()}
+            own = {name: value for name, value in settings["world"].items() if value != plain["world"][name]}
+            settings["world"] = named.get(self.world, own)
         return settings

@@ -55,7 +55,7 @@ Weights of the preset `{config.preset}` for {tasks}{average}.
 
 {_data(infos)}
 
-The terms of these data bind what learned from them, too.
+Mind the terms of these data when you use the weights.
 
 ## Results
 

@@ -35,7 +35,7 @@ def scene_info(source: SceneSource, tasks: Sequence[str]) -> DatasetInfo:
     """What `dataset.json` says of the scenes of a source, whose sentences serve the named tasks."""
     return DatasetInfo(
         name="laconvnet scenes",
-        source=f"laconvnet.scenes version {VERSION}: SceneSource {json.dumps(source.describe())}",
+        source=f"laconvnet.scenes version {VERSION}: SceneSource {json.dumps(source.changed())}",
         licence="CC0-1.0",
         tasks=tuple(tasks),
     )
