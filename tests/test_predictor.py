@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-
 from fresh import ANSWERS, fresh_checkpoint
+from PIL import Image
 
 from laconvnet import Predictor
 from laconvnet.models import Checkpoint
@@ -371,15 +370,20 @@ def test_a_network_without_gres_never_says_that_nothing_is_meant(monkeypatch):
     assert one.no_target is None and not one.mask.any() and "no_target" not in one.to_json()
 
 
-def test_every_ranked_box_is_drawn_with_its_score(monkeypatch):
-    answer, image = predictor(), picture(400, 300)
+def test_every_ranked_box_is_drawn_with_its_score_in_the_colour_of_its_sentence(monkeypatch):
+    answer, image, drawn = predictor(), picture(400, 300), {}
     raw = boxes_at([[1.0, 3.0], [2.0, -3.0]])
-    monkeypatch.setattr(answer, "_look", lambda images, reading: {"rec": raw})
-    drawn = {}
-    monkeypatch.setattr("laconvnet.predictor.annotate", lambda picture, boxes, caption, **rest: drawn.update(rest, boxes=boxes))
-    (found,) = answer(image, "red", top_k=3)
-    draw(image, [found])
-    assert drawn["boxes"] == list(found.boxes) and drawn["labels"] == ["0.95", "0.88", "0.73"]
+    monkeypatch.setattr(answer, "_look", lambda images, reading: {"rec": raw.expand(len(images), -1, -1, -1)})
+    monkeypatch.setattr(
+        "laconvnet.predictor.annotate", lambda picture, boxes, caption, **rest: drawn.update(rest, boxes=boxes)
+    )
+    one, other = answer(image, ["red", "left"], top_k=3)
+    draw(image, [one])
+    assert drawn["boxes"] == list(one.boxes) and drawn["labels"] == ["0.95", "0.88", "0.73"]
+    assert drawn["colours"] == [0, 0, 0]
+    draw(image, [one, other])
+    assert drawn["labels"] == ["red", "left", "0.88", "0.73", "0.88", "0.73"]
+    assert drawn["colours"] == [0, 1, 0, 0, 1, 1]
 
 
 def test_answers_are_written_below_the_picture():

@@ -188,14 +188,16 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> Iterator[dict[str,
         count, worst = 0, 0.0
         for name in values.keys() | others.keys():
             one, other = (np.asarray(each.get(name, math.nan), float) for each in (values, others))
-            is_same = one.shape == other.shape and np.array_equal(
-                one, other, equal_nan=name in values and name in others
-            )
             count += one.size
-            if not is_same:
-                worst = max(worst, float(np.abs(one - other).max()) if one.shape == other.shape else math.inf)
-                worst = math.inf if math.isnan(worst) else worst
+            worst = max(worst, difference(one, other) if name in values and name in others else math.inf)
         yield {"measured": title, "numbers": count, "largest difference": f"{worst:.2g}"}
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the largest difference of two arrays; infinite where only one has a number."""
+    if one.shape != other.shape or (np.isnan(one) != np.isnan(other)).any():
+        return math.inf
+    return float(np.nan_to_num(np.abs(one - other)).max(initial=0.0))
 
 
 if __name__ == "__main__":

@@ -271,14 +271,14 @@ def draw(picture: Picture, predictions: Sequence[Prediction]) -> Image.Image:
 
     Args:
         picture: the picture they are about.
-        predictions: what `Predictor` answered; each gets a colour of its own.
+        predictions: what `Predictor` answered; each gets a colour of its own, for all of its boxes.
 
     Returns:
         A new RGB picture. Below it stand the sentence when there is only one, and every sentence that has no box.
     """
     boxed = [prediction for prediction in predictions if prediction.boxes]
     meant = boxed + [prediction for prediction in predictions if not prediction.boxes and not prediction.no_target]
-    others = [pair for prediction in boxed for pair in prediction.ranked[1:]]
+    others = [(number, *pair) for number, prediction in enumerate(boxed) for pair in prediction.ranked[1:]]
     alone = len(predictions) == 1
     captions = [
         f"{prediction.text}\n{_verdict(prediction)}".rstrip()
@@ -287,10 +287,11 @@ def draw(picture: Picture, predictions: Sequence[Prediction]) -> Image.Image:
     ]
     return annotate(
         as_picture(picture),
-        [*(prediction.boxes[0] for prediction in boxed), *(box for box, _ in others)],
+        [*(prediction.boxes[0] for prediction in boxed), *(box for _, box, _ in others)],
         "\n".join(captions),
-        labels=[*(_label(prediction, alone) for prediction in boxed), *(f"{score:.2f}" for _, score in others)],
+        labels=[*(_label(prediction, alone) for prediction in boxed), *(f"{score:.2f}" for _, _, score in others)],
         masks=[prediction.mask for prediction in meant if prediction.mask is not None],
+        colours=[*range(len(boxed)), *(number for number, _, _ in others)],
     )
 
 

@@ -114,17 +114,21 @@ def test_words_say_what_was_answered_and_in_brackets_what_is_right(root, monkeyp
     seen = captions(monkeypatch)
     asks = replace(RECORD, text="is it red?", boxes=None, answer="yes")
     soft = replace(asks, answer=None, answers={"red": 0.3, "blue": 1.0})
-    meant = replace(RECORD, boxes=())
+    nowhere = replace(RECORD, boxes=(), masks=())
     for record, answer in (
         (asks, Answer(answers=(("no", 0.8), ("yes", 0.2)))),
         (soft, Answer(answers=(("red", 0.8),))),
-        (meant, Answer(no_target=True)),
+        (nowhere, Answer(no_target=True)),
+        (nowhere, Answer(((0, 0, 9, 9),), (0.5,), no_target=False)),
+        (RECORD, Answer(no_target=True)),
         (RECORD, Answer(((0, 0, 9, 9),), (0.5,))),
     ):
         draw_error(root, record, answer)
     assert [caption for caption, _ in seen] == [
         "is it red?\nno\n(yes)",
         "is it red?\nred\n(blue)",
+        "the left thing\nnothing is meant\n(nothing is meant)",
+        "the left thing\n(nothing is meant)",
         "the left thing\nnothing is meant",
         "the left thing",
     ]

@@ -40,7 +40,9 @@ def test_a_metric_may_be_given_and_keeps_what_it_counted(parts):
     metric = task.metric()
     metric.rows = []
     values = evaluate(model, loader, task, "cpu", metric=metric)
-    assert len(torch.cat(metric.rows)) == len(loader.dataset) and float(metric.compute()["mean_iou"]) == values["mean_iou"]
+    assert (
+        len(torch.cat(metric.rows)) == len(loader.dataset) and float(metric.compute()["mean_iou"]) == values["mean_iou"]
+    )
 
 
 def test_it_can_be_stopped(parts):

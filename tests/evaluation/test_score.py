@@ -72,7 +72,9 @@ def test_each_task_is_scored_beside_its_blind_baselines(four, folders, tmp_path,
     )
     records, lines = lines_of(folders / folder / "val.jsonl"), lines_of(path)
     main = TASKS[expected].headline[0]
-    assert (result["task"], result["split"]) == (expected, "val") and result["headline"] == list(TASKS[expected].headline)
+    assert (result["task"], result["split"]) == (expected, "val") and result["headline"] == list(
+        TASKS[expected].headline
+    )
     assert result["n"] == len(records) == 4 * sum(SENTENCES[folder].values()) and result["pictures"] == 4
     assert 0 <= result["metrics"][main] <= 1
     assert all(low <= result["metrics"][name] <= high for name, (low, high) in result["intervals"].items())

@@ -128,10 +128,11 @@ def predict(
 ) -> None:
     """Point at what each sentence names, cut it out, or answer it: whatever the network learned."""
     from laconvnet.models import named_dtype
-    from laconvnet.predict import predict_files, requests_of
+    from laconvnet.predict import LINES, predict_files, requests_of
     from laconvnet.predictor import Predictor
 
     requests = requests_of(source, text or [])
+    is_single = not source.is_dir() and source.suffix != LINES
     done = predict_files(
         lambda: Predictor.from_pretrained(model, device=device, dtype=named_dtype(dtype), batch_size=batch_size),
         requests,
@@ -140,13 +141,13 @@ def predict(
         min_score=min_score,
         out=out,
         save=save,
-        is_single=not source.is_dir() and source.suffix != ".jsonl",
+        is_single=is_single,
     )
     replies = []
     for reply in done:
         replies.append(reply)
         if not as_json:
-            typer.echo(str(reply))
+            typer.echo(str(reply) if is_single else f"{reply.request.name}: {reply}")
     if as_json:
         print_json([reply.to_json(masks=False) for reply in replies])
     if failed := sum(reply.error is not None for reply in replies):

@@ -15,6 +15,7 @@ from laconvnet.processing.drawing import annotate, contact_sheet, enlarge, outli
 from laconvnet.tasks import Answer, Task, combine
 
 _ENLARGED: Final = 384  # width of a drawn picture, pixels
+_NOTHING: Final = "nothing is meant"
 _RIGHT: Final = 0.5  # a record is wrong below this value of the task's main metric
 
 
@@ -31,8 +32,8 @@ def error_sheet(
         columns: pictures of a row, at least 1.
 
     Returns:
-        A sheet: what the network says is in color, the true boxes are thin and black, the true answer stands in
-        brackets. In the order of the file, one of every group, then another of every group, and so on. None where
+        A sheet: what the network says is in color, the true boxes are thin and black, the true answer, or that nothing
+        is meant, stands in brackets. In the order of the file, one of every group, then another of every group, and so on. None where
         nothing is wrong.
 
     Raises:
@@ -67,9 +68,18 @@ def draw_error(root: Path, record: Record, answer: Answer) -> Image.Image:
 
 def _caption(record: Record, answer: Answer) -> str:
     """The sentence, what is said of it in words, and the right words in brackets."""
-    said = "nothing is meant" if answer.no_target else answer.answer
-    right = record.answer or (max(record.answers, key=record.answers.__getitem__) if record.answers else None)
+    said, right = _NOTHING if answer.no_target else answer.answer, _right_words(record)
     return "\n".join(line for line in (record.text, said, f"({right})" if right else None) if line)
+
+
+def _right_words(record: Record) -> str | None:
+    """What would be right to say, where it is words."""
+    if record.answer:
+        return record.answer
+    if record.answers:
+        return max(record.answers, key=record.answers.__getitem__)
+    things = [labels for labels in (record.boxes, record.masks) if labels is not None]
+    return _NOTHING if things and not any(things) else None
 
 
 def _mask_boxes(record: Record) -> list[list[float]]:

@@ -51,7 +51,7 @@ class Start:
 def start_from(folder: Path, model: LaConvNet, tokenizer: Vocabulary, answers: Sequence[str]) -> Start:
     """Give a network the weights of a checkpoint folder, as far as it has them.
 
-    Text encoder and backbone have to be built alike, dropout apart. Neck and heads are taken over each as a whole, if
+    Text encoder and backbone have to be built alike, dropout and position code apart, which have no weights. Neck and heads are taken over each as a whole, if
     theirs have the same shapes; the last layer of the answer head goes by the answer. Word vectors go by the word, and
     those of the buckets for other words by the bucket, if there are as many. What it lacks stays as it is, so new words
     fit known ones if both runs made their vectors alike (`vectors`, `standardize_vectors`).
@@ -97,7 +97,7 @@ def _check_alike(folder: Path, learned: ModelConfig, new: ModelConfig) -> None:
     for section in ("backbone", "language"):
         theirs, ours = _flat(getattr(learned, section).model_dump()), _flat(getattr(new, section).model_dump())
         for name, value in ours.items():
-            if not name.endswith("dropout") and theirs.get(name) != value:
+            if not name.endswith(("dropout", "position")) and theirs.get(name) != value:
                 raise ValueError(
                     f"initial {folder}: model.{section}.{name} is {theirs.get(name)!r} there (preset {learned.preset}) "
                     f"and {value!r} here (preset {new.preset}); the weights fit only if both are the same"

@@ -13,13 +13,14 @@ from laconvnet.processing.pictures import (
     to_rgb,
 )
 from laconvnet.processing.processor import Inputs, Preprocess, Processor, pad_tokens, scale_pixels
-from laconvnet.processing.resizing import Frame, ResizeMode, UInt8Array, resize_picture
+from laconvnet.processing.resizing import Frame, Mask, ResizeMode, UInt8Array, resize_picture
 
 __all__ = [
     "Box",
     "Frame",
     "ImageError",
     "Inputs",
+    "Mask",
     "Picture",
     "Preprocess",
     "Processor",

@@ -26,15 +26,17 @@ def annotate(
     *,
     labels: Sequence[str] = (),
     masks: Sequence[ArrayLike] = (),
+    colours: Sequence[int] = (),
 ) -> Image.Image:
     """Draws what a sentence points at, legibly on any picture.
 
     Args:
         picture: a Pillow image, or uint8 (H, W, 3) RGB; pictures below 360 pixels are enlarged.
-        boxes: (M, 4) half-open xyxy in the pixels of `picture`; each gets its own colour and a dark edge.
+        boxes: (M, 4) half-open xyxy in the pixels of `picture`; each gets a colour and a dark edge.
         caption: written below the picture, wrapped to its width; may have several lines.
         labels: a short text for each box, such as a score; may be empty.
-        masks: bool (H, W) each, laid over the picture in the colour of the box of the same number.
+        masks: bool (H, W) each, laid over the picture in the colour of their number.
+        colours: the number of the colour of each box; that of its own place unless given.
 
     Returns:
         a new RGB image; `picture` stays as it is.
@@ -60,10 +62,11 @@ def annotate(
     font = _font(max(14, canvas.width // 24))
     draw = ImageDraw.Draw(canvas)
     placed = corners * scale + (left, 0, left, 0)
-    for box, colour in zip(placed, cycle(COLOURS)):
+    inks = [COLOURS[number % len(COLOURS)] for number in colours or range(len(placed))]
+    for box, colour in zip(placed, inks, strict=True):
         _draw_box(draw, box, colour, line)
     patches: list[_Patch] = []
-    for label, box, colour in zip(labels, placed, cycle(COLOURS)):
+    for label, box, colour in zip(labels, placed, inks, strict=False):
         patches.append(_draw_label(draw, label, box, colour, font, canvas.size, patches))
     return _with_caption(canvas, caption, font) if caption else canvas
 

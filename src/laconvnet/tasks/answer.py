@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from laconvnet.processing import Box, encode_mask
-
-Mask = npt.NDArray[np.bool_]
+from laconvnet.processing import Box, Mask, encode_mask
 
 
 @dataclass(frozen=True, eq=False)

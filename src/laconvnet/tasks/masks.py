@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from laconvnet.processing import union_mask
-from laconvnet.tasks.answer import Mask
+from laconvnet.processing import Mask, union_mask
 
 if TYPE_CHECKING:
     from laconvnet.data import Batch

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from laconvnet.data import Record
 from laconvnet.metrics import GeneralizedSegmentationMetrics, SegmentationMetrics
-from laconvnet.processing import resize_mask, union_mask
-
-Mask = npt.NDArray[np.bool_]
+from laconvnet.processing import Mask, resize_mask, union_mask
 
 _GRID = 64  # the constant mask is chosen in pictures of this size
 _JUDGES = 4000

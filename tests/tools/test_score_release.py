@@ -5,13 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
+from laconvnet.report import measure
+from laconvnet.report.everything import render, report
+from laconvnet.scoring import score_checkpoint
 
 from laconvnet.data import generate, read_records
 from laconvnet.models import save_checkpoint
-from laconvnet.report import measure
-from laconvnet.report.everything import render, report
 from laconvnet.scenes import WORLDS, SceneSource
-from laconvnet.scoring import score_checkpoint
 
 
 @pytest.fixture(scope="module")
