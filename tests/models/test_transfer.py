@@ -118,8 +118,8 @@ def test_word_vectors_go_by_the_word(tmp_path: Path, num_buckets: int) -> None:
     [
         ({"backbone": {"groups": [1, 1, 1, 1, 1]}}, r"backbone\.groups is \(2, 2, 4, 4, 8\) there .*\(1, 1, .* here"),
         (
-            {"backbone": {"block": {"position": "none"}}},
-            r"backbone\.block\.position is 'sine' there \(preset n\) and 'none' here",
+            {"backbone": {"block": {"num_heads": 2}}},
+            r"backbone\.block\.num_heads is 4 there \(preset n\) and 2 here",
         ),
         (
             {"backbone": {"block": "sentence"}},
@@ -137,9 +137,9 @@ def test_another_body_is_refused(tmp_path: Path, changes: dict[str, Any], messag
         start_from(tmp_path / "first", model, KNOWN, ())
 
 
-def test_another_dropout_is_no_other_body(tmp_path: Path) -> None:
+def test_another_dropout_or_position_code_is_no_other_body(tmp_path: Path) -> None:
     save(tmp_path / "first")
-    backbone = {"kernel_dropout": 0.0, "block": {"attention_dropout": 0.3}}
+    backbone = {"kernel_dropout": 0.0, "block": {"attention_dropout": 0.3, "position": "sine_normalized"}}
     model = build_model("n", ("rec",), vocabulary=KNOWN, backbone=backbone, language={"dropout": 0.2})
     assert start_from(tmp_path / "first", model, KNOWN, ()).anew == ()
 

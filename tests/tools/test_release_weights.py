@@ -1,26 +1,19 @@
 """tools/release_weights.py: a card that is true of the weights beside it."""
 
-import importlib.util
 import re
-from pathlib import Path
 
 import pytest
 
 from laconvnet.data import generate
-from laconvnet.models import load_checkpoint
+from laconvnet.evaluation import score_checkpoint
+from laconvnet.models import Checkpoint
 from laconvnet.scenes import WORLDS, SceneSource
-from laconvnet.scoring import score_checkpoint
 from laconvnet.training import TrainConfig, train
-
-PATH = Path(__file__).parents[1] / "tools" / "release_weights.py"
 
 
 @pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("release_weights", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool("release_weights")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +51,7 @@ def test_the_card_tells_of_the_weights_beside_it(runs, tool, dtype):
     assert abs(found["N-acc"] - found["T-acc"]) < 0.3 and "N-acc and T-acc are now" in card
     assert card.index("`first`, ") < card.index("`second`, ") and card.rstrip().endswith("It knows little.")
     assert '"seed": 3' in card and '"seed": 4' in card and "started from" not in card
-    assert load_checkpoint(out)[0].config.tasks == ("gres",)
+    assert list(Checkpoint.load(out).tasks) == ["gres"] and Checkpoint.load(out).card == card
 
 
 def test_what_cannot_be_balanced_is_refused_and_nothing_written(runs, tool):
