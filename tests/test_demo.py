@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from fresh import fresh_checkpoint
 from PIL import Image
 
 from laconvnet import demo
-from laconvnet.language import Vocabulary
-from laconvnet.models import Preprocess, build_model, save_checkpoint
+from laconvnet.data import DatasetInfo
+from laconvnet.evaluation import score_checkpoint
 from laconvnet.processing import ImageError
 from laconvnet.scenes import WORLDS, answers, words
 
@@ -18,14 +19,10 @@ def weights(tmp_path_factory):
     """A network of every task, and one of boxes."""
     root = tmp_path_factory.mktemp("weights")
     values = WORLDS["near"].values
-    vocabulary = Vocabulary(sorted(words(values)))
-    preprocess = Preprocess(size=64, resize="letterbox", max_length=None)
-    head = {"no_target": True}
-    tasks = ("rec", "res", "gres", "vqa")
-    every = build_model("n", tasks, vocabulary=vocabulary, answers=answers(values), head=head)
-    save_checkpoint(root / "scenes", every, vocabulary=vocabulary, preprocess=preprocess, card="")
-    boxes = build_model("n", vocabulary=vocabulary)
-    save_checkpoint(root / "photographs", boxes, vocabulary=vocabulary, preprocess=preprocess, card="")
+    tasks = {"rec": {}, "res": {}, "gres": {"no_target": "classifier"}, "vqa": {}}
+    every = fresh_checkpoint(tasks, words=sorted(words(values)), answers=answers(values), max_length=None)
+    every.save(root / "scenes")
+    fresh_checkpoint(words=sorted(words(values))).save(root / "photographs")
     return root
 
 
@@ -43,10 +40,17 @@ def test_writes_everything_it_names_and_can_be_repeated(tmp_path, capsys):
     assert json.loads((output / "results.json").read_text()) == results
     assert set(results["tasks"]) == {"rec", "res", "gres", "vqa"}
     assert all(0 <= value <= 1 for scores in results["tasks"].values() for value in scores.values())
+    for sort, tasks in {"rec": ("rec", "res"), "gres": ("gres",), "vqa": ("vqa",)}.items():
+        assert DatasetInfo.load(output / "scenes" / sort).tasks == tasks
+    scored = score_checkpoint(demo.SCENES, output / "scenes" / "rec", task="res")
+    assert results["tasks"]["res"]["right sentences"] == pytest.approx(scored["metrics"]["mean_iou"])
     with Image.open(output / "scenes.png") as sheet:
         assert sheet.width > 3 * 360 and sheet.height > 5 * 360  # a row for each scene, a column for each sort
     assert {path.name for path in output.iterdir()} == {"results.json", "scenes.png", "scenes"}
-    assert "photo.png" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "photo.png" not in said
+    for line in ("point at it", "cut it out", "cut out all, or none", "answer"):
+        assert line in said
 
 
 def test_finds_things_in_a_photograph_of_any_size(tmp_path, capsys):

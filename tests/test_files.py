@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from laconvnet import files
-from laconvnet.files import replace_file, replace_folder, to_json, write_json
+from laconvnet.files import check_writable, replace_file, replace_folder, replacing, to_json, write_json
 
 
 def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
@@ -99,3 +99,38 @@ def test_json_is_written_indented_in_utf_8(tmp_path: Path) -> None:
         write_json(tmp_path / "a" / "x.json", {"set": {1}})
     assert json.loads((tmp_path / "a" / "x.json").read_text(encoding="utf-8")) == {"größe": None}
     assert names(tmp_path / "a") == ["x.json"]
+
+
+def test_a_path_that_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "new.txt")
+    assert names(tmp_path) == ["a"] and names(tmp_path / "a") == []
+    (tmp_path / "old.txt").write_text("old")
+    check_writable(tmp_path / "old.txt")
+    assert (tmp_path / "old.txt").read_text() == "old" and names(tmp_path) == ["a", "old.txt"]
+
+
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(IsADirectoryError, match="is a folder; a file is to be written there"):
+        check_writable(tmp_path)
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match="file"):
+        check_writable(tmp_path / "file" / "new.txt")
+
+    def fail(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "touch", fail)
+    with pytest.raises(OSError, match=r"new\.txt cannot be written: Read-only file system"):
+        check_writable(tmp_path / "new.txt")
+
+
+def test_lines_are_put_in_place_when_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "lines.txt"
+    with replacing(path) as lines:
+        lines.write("größe\n")
+        assert not path.exists()
+    assert path.read_bytes() == "größe\n".encode()
+    with pytest.raises(KeyboardInterrupt), replacing(path) as lines:
+        lines.write("half of")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == "größe\n".encode() and names(path.parent) == ["lines.txt"]

@@ -1,13 +1,15 @@
 """The weights that ship with the package: small, described, and worth what is said of them."""
 
+import re
+
 import pytest
 
 from laconvnet import Predictor
-from laconvnet.data import FolderDataset, generate, read_records
+from laconvnet.data import generate, read_records
 from laconvnet.data.readers import READERS, convert
-from laconvnet.models import load_checkpoint, shipped_checkpoints
+from laconvnet.evaluation import learned_task, score, score_checkpoint, split_to_score
+from laconvnet.models import Checkpoint, shipped_checkpoints
 from laconvnet.scenes import WORLDS, SceneSource
-from laconvnet.scoring import learned_task, score, score_checkpoint
 from laconvnet.training import load_config
 
 MEGABYTES = 15  # each, at most
@@ -18,17 +20,20 @@ def test_the_shipped_weights_are_the_documented_ones():
 
 
 @pytest.mark.parametrize("name", ["photos-t", "scenes-t"])
-def test_each_is_small_described_and_complete(name):
+def test_each_is_small_described_and_complete(name, tmp_path):
     folder = shipped_checkpoints()[name]
     assert sum(path.stat().st_size for path in folder.iterdir()) < MEGABYTES * 1e6
     card = (folder / "README.md").read_text()
-    for section in ("license:", "## Data", "Licence: ", "## Results", "## The run", "## Limits"):
+    for section in ("license:", "## Data", "Licence: ", "## Results", "## Settings", "## The runs", "## Limits"):
         assert section in card
-    config = load_config(folder / "train.yaml")
-    network, vocabulary, preprocess = load_checkpoint(name)
-    assert tuple(config.tasks) == network.config.tasks and config.data.size == preprocess.size
-    assert config.preset == network.config.preset and len(vocabulary) == network.config.vocabulary_size
-    assert "/" != str(config.output)[0] and all(str(source.root)[0] != "/" for source in config.data.folders)
+    (tmp_path / "train.yaml").write_text(re.search(r"## Settings\n.*?```yaml\n(.*?)```", card, re.DOTALL)[1])
+    config = load_config(tmp_path / "train.yaml")
+    checkpoint = Checkpoint.load(name)
+    network, processor = checkpoint.network, checkpoint.processor
+    assert list(config.tasks) == list(checkpoint.tasks) and config.data.size == processor.preprocess.size
+    assert config.preset == network.config.preset and len(processor.tokenizer) == network.config.vocabulary_size
+    assert checkpoint.card == card and len(checkpoint.answers) == network.config.num_answers
+    assert not any(source.root.is_absolute() for source in config.data.folders) and "/work/" not in card
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +74,7 @@ def test_a_predictor_of_a_name_answers(scenes):
 def test_photographs_are_understood(real_data, tmp_path):
     folder = real_data("flickr30k_entities")
     convert(READERS["flickr30k"](folder, None), tmp_path / "data", link="symlink")
-    network, vocabulary, preprocess = load_checkpoint("photos-t")
-    dataset = FolderDataset(tmp_path / "data", "val", size=preprocess.size, resize=preprocess.resize)
-    dataset.records = dataset.records[:400]
-    task = learned_task("rec", network.config, dataset.path, "interpolate")
-    assert score(network, vocabulary, preprocess, dataset, task).values()["accuracy@0.5"] > 0.35
+    checkpoint = Checkpoint.load("photos-t")
+    task = learned_task(checkpoint, "rec")
+    dataset = split_to_score(checkpoint, tmp_path / "data", "val", task).select(range(400))
+    assert score(checkpoint, dataset, task).values()["accuracy@0.5"] > 0.35

@@ -73,15 +73,16 @@ def run_demo(
     console.print(f"Drawing {scenes} scenes …")
     folders = _make_scenes(output / "scenes", scenes, seed)
     console.print("Asking the network, with the sentences of each scene and with those of others …")
+    checkpoint = Checkpoint.load(SCENES)
     scores = {
         task: {
-            "right sentences": _score(task, folders[sort], shuffled=False),
-            "those of other scenes": _score(task, folders[sort], shuffled=True),
+            "right sentences": _score(checkpoint, task, folders[sort], shuffled=False),
+            "those of other scenes": _score(checkpoint, task, folders[sort], shuffled=True),
         }
-        for task in Checkpoint.load(SCENES).tasks
+        for task in checkpoint.tasks
         for sort in find_task(task).scene_sorts[:1]
     }
-    save_picture(_sheet(folders), output / "scenes.png")
+    save_picture(_sheet(checkpoint, folders), output / "scenes.png")
     seconds = round(time.monotonic() - began, 1)
     results = {"tasks": scores, "scenes": scenes, "seed": seed, "seconds": seconds}
     (output / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
@@ -118,14 +119,14 @@ def _make_scenes(root: Path, scenes: int, seed: int) -> dict[str, Path]:
     return {sort: root / sort for sort in sources}
 
 
-def _score(task: str, folder: Path, *, shuffled: bool) -> float:
-    result = score_checkpoint(SCENES, folder, task=task, shuffle_sentences=shuffled)
+def _score(checkpoint: Checkpoint, task: str, folder: Path, *, shuffled: bool) -> float:
+    result = score_checkpoint(checkpoint, folder, task=task, shuffle_sentences=shuffled)
     return float(result["metrics"][find_task(task).headline[0]])
 
 
-def _sheet(folders: dict[str, Path]) -> Image.Image:
+def _sheet(checkpoint: Checkpoint, folders: dict[str, Path]) -> Image.Image:
     """The first sentence about each of the first scenes: a column for each sort of sentences."""
-    predictor = Predictor.from_pretrained(SCENES)
+    predictor = Predictor(checkpoint)
     columns = []
     for folder in folders.values():
         first = {record.image: record for record in reversed(read_records(folder / "val.jsonl"))}

@@ -59,5 +59,5 @@ def picture(world):
 def model(tmp_path_factory):
     """A checkpoint folder of a network of boxes and masks that was not trained."""
     folder = tmp_path_factory.mktemp("cli") / "model"
-    fresh_checkpoint(("rec", "res"), words=["red", "circle", "the"]).save(folder)
+    fresh_checkpoint(("rec", "res"), words=["red", "circle", "the"], max_length=15).save(folder)
     return folder

@@ -33,8 +33,8 @@ def test_the_version_is_printed(run):
     [
         (["predict", "--model", "nowhere", "x.jpg", "red"], 1, "error: x.jpg does not exist; give a picture, a folder"),
         (["predict", "x.jpg", "red", "--device", "gpu"], 1, "device must be cpu, cuda, cuda:N or mps, got 'gpu'"),
-        (["predict", "x.jpg", "red", "--batch-size", "0"], 2, "0 is not in the range x>=1"),
-        (["predict", "x.jpg", "red", "--min-score", "2"], 2, "2.0 is not in the range 0.0<=x<=1.0"),
+        (["predict", "x.jpg", "red", "--batch-size", "0"], 2, "Invalid value for '--batch-size'"),
+        (["predict", "x.jpg", "red", "--min-score", "2"], 2, "Invalid value for '--min-score'"),
         (["eval", "--model", "nowhere", "--data", "d"], 1, "error: nowhere is not a folder"),
         (["eval"], 2, "Missing option '--model'"),
         (["eval", "--model", "scenes-t", "--data", "d"], 1, "no such file; a dataset folder holds dataset.json"),

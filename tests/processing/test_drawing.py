@@ -40,6 +40,29 @@ def test_any_size_can_be_drawn_on(size: tuple[int, int]) -> None:
     assert drawn.width >= 360 and drawn.height > 20
 
 
+def test_boxes_may_share_a_colour() -> None:
+    black = np.zeros((400, 400, 3), np.uint8)
+    boxes = [[10, 10, 100, 100], [200, 10, 300, 100], [10, 200, 100, 300]]
+
+    def colours_of(drawn: Image.Image) -> list[set[str]]:
+        return [
+            {name for name in COLOURS if (np.asarray(drawn.crop(tuple(box))) == ImageColor.getrgb(name)).all(2).any()}
+            for box in boxes
+        ]
+
+    assert colours_of(annotate(black, boxes)) == [{COLOURS[0]}, {COLOURS[1]}, {COLOURS[2]}]
+    shared = annotate(black, boxes, colours=[1, 1, len(COLOURS)])
+    assert colours_of(shared) == [{COLOURS[1]}, {COLOURS[1]}, {COLOURS[0]}]
+
+
+def test_a_label_that_is_wider_than_the_picture_is_wrapped() -> None:
+    black = Image.new("RGB", (400, 300))
+    patch = np.all(np.asarray(annotate(black, [[0, 0, 400, 300]], labels=[LONG])) == ImageColor.getrgb(COLOURS[0]), 2)
+    short = np.all(np.asarray(annotate(black, [[0, 0, 400, 300]], labels=["a"])) == ImageColor.getrgb(COLOURS[0]), 2)
+    assert patch[:, 8:392].any(1).sum() > short[:, 8:392].any(1).sum() + 20
+    assert not patch[100:250, 20:380].any()
+
+
 def test_a_caption_stands_below_and_needs_more_lines_when_long() -> None:
     picture = Image.new("RGB", (400, 300), "navy")
     short, long = annotate(picture, caption="a dog"), annotate(picture, caption=LONG)

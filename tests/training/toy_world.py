@@ -159,7 +159,9 @@ def toy_parts(
     data, task = config.data, task or ToyTask()
     assert data.root is not None
     augment = Augmentation(flip=data.flip)
-    train = FolderDataset(data.root, data.train_split, size=data.size, augment=augment, tasks=[ToyTask()], seed=config.seed)
+    train = FolderDataset(
+        data.root, data.train_split, size=data.size, augment=augment, tasks=[ToyTask()], seed=config.seed
+    )
     val = FolderDataset(data.root, data.val_split, size=data.size, tasks=[ToyTask()])
     vocabulary = Vocabulary.from_texts([record.text for record in train.records], 1, 2)
     if begun is not None:

@@ -33,8 +33,8 @@ def error_sheet(
 
     Returns:
         A sheet: what the network says is in color, the true boxes are thin and black, the true answer, or that nothing
-        is meant, stands in brackets. In the order of the file, one of every group, then another of every group, and so on. None where
-        nothing is wrong.
+        is meant, stands in brackets. In the order of the file, one of every group, then another of every group, and so
+        on. None where nothing is wrong.
 
     Raises:
         ValueError: the count is below 1.

@@ -51,8 +51,9 @@ class Start:
 def start_from(folder: Path, model: LaConvNet, tokenizer: Vocabulary, answers: Sequence[str]) -> Start:
     """Give a network the weights of a checkpoint folder, as far as it has them.
 
-    Text encoder and backbone have to be built alike, dropout and position code apart, which have no weights. Neck and heads are taken over each as a whole, if
-    theirs have the same shapes; the last layer of the answer head goes by the answer. Word vectors go by the word, and
+    Text encoder and backbone have to be built alike, dropout and position code apart, which have no weights. Neck and
+    heads are taken over each as a whole, if theirs have the same shapes; the last layer of the answer head goes by the
+    answer. Word vectors go by the word, and
     those of the buckets for other words by the bucket, if there are as many. What it lacks stays as it is, so new words
     fit known ones if both runs made their vectors alike (`vectors`, `standardize_vectors`).
 

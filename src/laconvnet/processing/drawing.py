@@ -163,8 +163,10 @@ def _draw_label(
 ) -> _Patch:
     """Writes a label on a patch of the box's colour at its upper left corner, inside the picture.
 
-    Where the patch would cover others it moves down below them, if there is room.
+    A text that is wider than the picture is wrapped. Where the patch would cover others it moves down below them, if
+    there is room.
     """
+    label = "\n".join(wrap(label, font, size[0] - 10))
     left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
     width, height = right - left + 8, bottom - top + 8
     x, y = np.asarray(box)[:2]
