@@ -21,7 +21,7 @@ from rich.console import Console
 
 import laconvnet
 from laconvnet.data import DatasetInfo, Record, generate, read_records, scene_info
-from laconvnet.evaluation import blind_baselines, error_sheet, learned_task, robustness, score, split_to_score
+from laconvnet.evaluation import ErrorSheet, blind_baselines, learned_task, robustness, score, split_to_score
 from laconvnet.evaluation.robustness import tables
 from laconvnet.files import check_writable, replace_file, write_json
 from laconvnet.models import Checkpoint
@@ -123,8 +123,10 @@ def measure_everything(
     )
     if sheet is not None:
         task = learned_task(of_scenes, pointing)
-        outcome = score(of_scenes, split_to_score(of_scenes, folders[sort], "test", task), task, **options)
-        drawn = error_sheet(outcome, task, folders[sort], count=FAILURES)
+        errors = ErrorSheet(task, folders[sort], count=FAILURES)
+        dataset = split_to_score(of_scenes, folders[sort], "test", task)
+        score(of_scenes, dataset, task, on_batch=errors.add, **options)
+        drawn = errors.draw()
         if drawn is None:
             console.print(f"Nothing fails: no {sheet}")
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -28,12 +28,16 @@ class Request:
         text: the sentence.
         name: the picture as the source names it.
         id: of the line, where it has one.
+        frame: width and height in which boxes and masks are told, where the line says them; else those of the file.
+        where: the line, for errors.
     """
 
     image: Path
     text: str
     name: str
     id: str | None = None
+    frame: tuple[int, int] | None = None
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Reply:
     Attributes:
         request: the request.
         prediction: what the network says.
-        error: why the picture could not be read.
+        error: why there is none: the picture cannot be read, or the sentence has no words.
     """
 
     request: Request
@@ -105,8 +109,10 @@ def _requests_of_lines(source: Path, texts: Sequence[str]) -> Iterator[Request]:
             if not all(isinstance(text, str) for text in own):
                 raise ValueError(f"{where}: 'text' must be a sentence, got {values.get('text')!r:.80}")
             name, key = values["image"], values.get("id")
+            sides = values.get("width"), values.get("height")
+            frame: Any = sides if all(type(side) is int and side > 0 for side in sides) else None
             for text in own:
-                yield Request(source.parent / name, text, name, key if isinstance(key, str) else None)
+                yield Request(source.parent / name, text, name, key if isinstance(key, str) else None, frame, where)
 
 
 def predict_files(
@@ -153,10 +159,12 @@ def predict_files(
     with opening as lines:
         drawing = _Drawing(out, is_single)
         for picture, reply in _answered(network, iter(requests), tasks, top_k, min_score, is_single):
-            if lines is not None:
-                lines.write(to_json(reply.to_json()) + "\n")
             if picture is not None:
                 drawing.add(picture, reply)
+            if picture is not None and reply.prediction is not None:
+                reply = replace(reply, prediction=_in_frame(reply.prediction, picture, reply.request.frame))
+            if lines is not None:
+                lines.write(to_json(reply.to_json()) + "\n")
             yield reply
         drawing.finish()
 
@@ -181,7 +189,7 @@ def _answered(
                     if is_single:
                         raise
                     last = request.image, str(error)
-            opened.append(last[1])
+            opened.append(last[1] if is_single else _wordless(network, request) or last[1])
         good = [number for number, picture in enumerate(opened) if not isinstance(picture, str)]
         said = network(
             [opened[number] for number in good],
@@ -196,6 +204,23 @@ def _answered(
                 yield None, Reply(request, error=picture)
             else:
                 yield picture, Reply(request, predictions[number])
+
+
+def _wordless(network: Predictor, request: Request) -> str | None:
+    """Why a sentence cannot be read; None where it can."""
+    try:
+        network.processor.encode(request.text)
+    except ValueError as error:
+        return f"{request.where}: {error}" if request.where else str(error)
+    return None
+
+
+def _in_frame(prediction: Prediction, picture: UInt8Array, frame: tuple[int, int] | None) -> Prediction:
+    """A prediction about a picture file, in the pixels of the frame that its line tells."""
+    height, width = picture.shape[:2]
+    if frame is None or frame == (width, height):
+        return prediction
+    return prediction.scaled(frame[0] / width, frame[1] / height)
 
 
 class _Drawing:

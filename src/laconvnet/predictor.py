@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import islice, repeat
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -16,7 +17,7 @@ from laconvnet.models import Checkpoint, Reading, compile_look, named_device, pr
 from laconvnet.models.inference import Look
 from laconvnet.processing import Picture, UInt8Array, as_picture, is_picture, resize_mask
 from laconvnet.processing.drawing import annotate
-from laconvnet.tasks import Answer, Task, build_tasks, combine
+from laconvnet.tasks import Answer, Task, build_tasks, check_fit, combine
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +32,13 @@ class Prediction(Answer):
     text: str = ""
     unknown_words: tuple[str, ...] = ()
 
-    def scaled(self, factor: float) -> Prediction:
-        """Return the same of a picture that is `factor` times as wide and high."""
-        boxes = tuple((factor * x0, factor * y0, factor * x1, factor * y1) for x0, y0, x1, y1 in self.boxes)
+    def scaled(self, x: float, y: float | None = None) -> Prediction:
+        """Return the same of a picture that is `x` times as wide and `y` times as high, or `x` times as both."""
+        y = x if y is None else y
+        boxes = tuple((x * x0, y * y0, x * x1, y * y1) for x0, y0, x1, y1 in self.boxes)
         mask = self.mask
         if mask is not None:
-            mask = resize_mask(mask, round(factor * mask.shape[1]), round(factor * mask.shape[0]))
+            mask = resize_mask(mask, round(x * mask.shape[1]), round(y * mask.shape[0]))
         return replace(self, boxes=boxes, mask=mask)
 
     def to_json(self, *, masks: bool = True) -> dict[str, Any]:
@@ -103,6 +105,7 @@ class Predictor:
         self.processor = checkpoint.processor
         stride = checkpoint.network.config.stride
         tasks = build_tasks(checkpoint.tasks, stride=stride, where="tasks of the checkpoint")
+        check_fit(tasks, checkpoint.network.config)
         self.tasks: dict[str, Task[Any]] = {task.name: task for task in tasks}
         self._last_read: tuple[tuple[str, ...], Reading] | None = None
 
@@ -165,7 +168,7 @@ class Predictor:
         top_k: int = 1,
         min_score: float = 0.0,
     ) -> Iterator[Prediction]:
-        """Yield the predictions of a call, batch by batch: no more than `batch_size` pictures are open at a time.
+        """Return the predictions of a call one by one; no more than `batch_size` pictures are open at a time.
 
         Arguments and errors are those of a call; that the numbers of pictures and sentences differ is found out at the
         end of the shorter one.
@@ -180,6 +183,11 @@ class Predictor:
             pairs = zip(repeat(as_picture(pictures)), sentences, strict=False)  # type: ignore[arg-type]
         else:
             pairs = _opened(pictures, sentences)  # type: ignore[arg-type,assignment]
+        return self._batches(pairs, asked, top_k, min_score)
+
+    def _batches(
+        self, pairs: Iterator[tuple[UInt8Array, str]], asked: Collection[str] | None, top_k: int, min_score: float
+    ) -> Iterator[Prediction]:
         while batch := list(islice(pairs, self.batch_size)):
             opened, asking = zip(*batch, strict=True)
             yield from self._predict(opened, asking, asked, top_k, min_score)
@@ -187,6 +195,8 @@ class Predictor:
     def _learned(self, tasks: str | Collection[str] | None) -> Collection[str] | None:
         """The tasks that shall answer; None where each sentence decides."""
         tasks = (tasks,) if isinstance(tasks, str) else tasks
+        if tasks is not None and not tasks:
+            raise ValueError(f"tasks is empty; name at least one of {', '.join(self.tasks)}, or leave it out")
         if unlearned := [task for task in tasks or () if task not in self.tasks]:
             raise ValueError(f"this network learned {', '.join(self.tasks)}, not {', '.join(unlearned)}")
         return tasks
@@ -259,8 +269,11 @@ def _opened(pictures: Iterable[Picture], texts: Iterable[str]) -> Iterator[tuple
         text = next(texts, end)
         if text is end:
             raise ValueError(f"more pictures than the {count - 1} sentences; give one each, or one picture")
-        if opened is None or picture is not last:
-            last, opened = picture, as_picture(picture)
+        if isinstance(picture, np.ndarray):
+            opened = as_picture(picture).copy()  # its owner may put the next frame into the same memory
+        elif opened is None or picture is not last:
+            opened = as_picture(picture)
+        last = picture
         yield opened, text  # type: ignore[misc]
     if next(texts, end) is not end:
         raise ValueError(f"{count} pictures for more sentences; give one each, or one picture")

@@ -277,5 +277,16 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _is_same_kind(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether two sections can be one: of the same kind, or one does not say."""
-    return "kind" not in old or "kind" not in new or bool(old["kind"] == new["kind"])
+    """Whether two sections can be one: of the same kind, or the new one does not say."""
+    return "kind" not in new or bool(old.get("kind", new["kind"] if not old else None) == new["kind"])
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by their dotted names; an empty section stays as it is."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found

@@ -7,10 +7,17 @@ import pytest
 from PIL import Image
 
 from laconvnet.data import Record, read_records
-from laconvnet.evaluation import error_sheet, learned_task, score, split_to_score
+from laconvnet.evaluation import ErrorSheet, learned_task, score, split_to_score
 from laconvnet.evaluation.errors import draw_error
 from laconvnet.processing import encode_mask
 from laconvnet.tasks import Answer
+
+
+def error_sheet(outcome, task, root, *, count=12, columns=4):
+    """The sheet of a whole split at once."""
+    sheet = ErrorSheet(task, root, count=count)
+    sheet.add(outcome)
+    return sheet.draw(columns)
 
 
 @pytest.fixture(scope="module")

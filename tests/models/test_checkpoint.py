@@ -40,7 +40,7 @@ def test_round_trip(folder, model):
     checkpoint = Checkpoint.load(folder)
     loaded = checkpoint.network
     assert checkpoint.processor == PROCESSOR and checkpoint.tasks == TASKS and checkpoint.card == "# Card\n"
-    assert loaded.config == model.config and not loaded.training and checkpoint.answers == ()
+    assert loaded.config == model.config and not loaded.training
     for name, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value), name
     images, tokens = torch.rand(1, 3, 64, 64), torch.tensor([[3, 4]])
@@ -58,7 +58,7 @@ def test_answers_and_every_head_come_back(tmp_path):
     save(tmp_path / "c", model, tasks=tasks)
     checkpoint = Checkpoint.load(tmp_path / "c")
     loaded = checkpoint.network
-    assert checkpoint.answers == tuple(answers) and loaded.config.heads == heads
+    assert loaded.config.heads == heads
     assert checkpoint.tasks == tasks and list(checkpoint.tasks) == list(tasks)
     images, tokens = torch.rand(1, 3, 64, 64), torch.tensor([[3, 4]])
     with torch.no_grad():

@@ -59,10 +59,11 @@ def _options(
 def main() -> None:
     """Run the command line."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app()
+        app(arguments)
     except EXPECTED as error:
-        if "--debug" in sys.argv[1:2]:
+        if len(arguments) < len(sys.argv[1:]):
             raise
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)

@@ -34,12 +34,12 @@ def settings(option: str, pairs: Sequence[str]) -> dict[str, Any]:
     Raises:
         typer.BadParameter: one is of another form, or names a setting twice.
     """
-    import yaml
+    from laconvnet.training.config_yaml import parse
 
     found: dict[str, Any] = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name or name in found:
             raise typer.BadParameter(f"{option} needs NAME=VALUE, each name once; got {' '.join(pairs)}")
-        found[name] = yaml.safe_load(value)
+        found[name] = parse(value, f"{option} {pair}")
     return found

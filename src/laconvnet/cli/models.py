@@ -72,6 +72,9 @@ def evaluate(
 
     if out is not None:
         check_writable(out)
+    written = [path.resolve() for path in (out, save_predictions, sheet) if path is not None]
+    if len(set(written)) < len(written):
+        raise typer.BadParameter("--json, --save-predictions and --sheet need a file each")
     result = score_checkpoint(
         model,
         data,
@@ -143,15 +146,19 @@ def predict(
         save=save,
         is_single=is_single,
     )
-    replies = []
+    told, count, failed = [], 0, 0
     for reply in done:
-        replies.append(reply)
-        if not as_json:
+        count, failed = count + 1, failed + (reply.error is not None)
+        if as_json:
+            told.append(reply.to_json(masks=False))
+        else:
             typer.echo(str(reply) if is_single else f"{reply.request.name}: {reply}")
     if as_json:
-        print_json([reply.to_json(masks=False) for reply in replies])
-    if failed := sum(reply.error is not None for reply in replies):
-        raise OSError(f"{failed} of {len(replies)} sentences are about pictures that could not be read")
+        print_json(told)
+    if failed:
+        raise OSError(
+            f"{failed} of {count} sentences could not be answered: their pictures cannot be read, or no words"
+        )
 
 
 def import_official(

@@ -17,6 +17,7 @@ from laconvnet.data import Augmentation, Compose, Sample
 from laconvnet.processing import UInt8Array
 from laconvnet.scenes.lexicon import ENDS, PLACES, THINGS, WORDS, plural, with_article, words_for
 from laconvnet.scenes.scene import SHAPES
+from laconvnet.tasks import is_question
 
 SentenceChange: TypeAlias = Callable[[str], str | None]
 """Gives the changed sentence, or None where the change does not apply."""
@@ -75,22 +76,18 @@ def _exchange(words: Mapping[str, str], text: str) -> str | None:
     return re.sub(r"\ban? (\w+)", lambda match: with_article(match[1]), changed)
 
 
-def _is_question(text: str) -> bool:
-    return text.endswith("?")
-
-
 def _please(text: str) -> str:
-    if _is_question(text):
+    if is_question(text):
         return f"please tell me, {text[0].lower()}{text[1:]}"
     return f"please show me {text}"
 
 
 def _can_you_find(text: str) -> str | None:
-    return None if _is_question(text) else f"can you find {text}"
+    return None if is_question(text) else f"can you find {text}"
 
 
 def _lengthen(clause: str, text: str) -> str:
-    return f"{text[:-1]} {clause}?" if _is_question(text) else f"{text} {clause}"
+    return f"{text[:-1]} {clause}?" if is_question(text) else f"{text} {clause}"
 
 
 def _leave_out_small_words(text: str) -> str | None:
@@ -113,7 +110,7 @@ def _shuffle_words(text: str) -> str | None:
     words = text.rstrip("?").split()
     order = np.random.default_rng(zlib.crc32(text.encode())).permutation(len(words))
     shuffled = [words[place] for place in order]
-    return None if shuffled == words else " ".join(shuffled) + "?" * _is_question(text)
+    return None if shuffled == words else " ".join(shuffled) + "?" * is_question(text)
 
 
 SENTENCE_CHANGES: Final[dict[str, SentenceChange]] = {

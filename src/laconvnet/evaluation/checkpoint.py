@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from laconvnet.data import DatasetInfo, Record, read_records
-from laconvnet.evaluation.errors import error_sheet
+from laconvnet.evaluation.errors import ErrorSheet
 from laconvnet.evaluation.predictions import write_predictions
 from laconvnet.evaluation.score import Score, learned_task, score, split_to_score
-from laconvnet.files import check_writable
+from laconvnet.files import check_writable, replacing
 from laconvnet.models import Checkpoint
 from laconvnet.processing import picture_format, save_picture
 from laconvnet.tasks import Task
@@ -70,22 +71,34 @@ def score_checkpoint(
     checkpoint = model if isinstance(model, Checkpoint) else Checkpoint.load(model)
     scored = learned_task(checkpoint, task or _task_of(checkpoint, Path(data)), options)
     dataset = split_to_score(checkpoint, data, split, scored)
-    train = None if blind_split is None else read_records(Path(data) / f"{blind_split}.jsonl")
+    train = None if blind_split is None else _labelled(scored, read_records(Path(data) / f"{blind_split}.jsonl"))
     if shuffle_sentences:
         dataset = dataset.with_shuffled_sentences(seed)
-    outcome = score(
-        checkpoint,
-        dataset,
-        scored,
-        batch_size=batch_size,
-        num_workers=num_workers,
-        device=device,
-        progress=progress,
-    )
-    if save_predictions is not None:
-        write_predictions(Path(save_predictions), outcome, scored)
-    if sheet is not None and (drawn := error_sheet(outcome, scored, Path(data))) is not None:
-        save_picture(drawn, sheet)
+    errors = None if sheet is None else ErrorSheet(scored, Path(data))
+    with nullcontext() if save_predictions is None else replacing(Path(save_predictions)) as file:
+
+        def look(part: Score) -> None:
+            if file is not None:
+                write_predictions(file, part, scored)
+            if errors is not None:
+                errors.add(part)
+
+        outcome = score(
+            checkpoint,
+            dataset,
+            scored,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            device=device,
+            progress=progress,
+            on_batch=look,
+        )
+    if sheet is not None and errors is not None:
+        drawn = errors.draw()
+        if drawn is None:
+            Path(sheet).unlink(missing_ok=True)  # of an earlier run
+        else:
+            save_picture(drawn, sheet)
     name = str(model) if not isinstance(model, Checkpoint) else "checkpoint"
     result: dict[str, Any] = {"task": scored.name, "split": split, **_summary(outcome, scored)}
     result |= {"model": name, "data": str(data)}
@@ -128,7 +141,12 @@ def blind_baselines(task: Task[Any], train: Sequence[Record], records: Sequence[
     Raises:
         ValueError: no record of the training split has the task's labels.
     """
+    return task.blind(_labelled(task, train), records)
+
+
+def _labelled(task: Task[Any], train: Sequence[Record]) -> list[Record]:
+    """The records that serve a task; at least one of them must have its labels."""
     own = [record for record in train if task.serves(record)]
     if not any(getattr(record, label) for record in own for label in task.truth):
         raise ValueError(f"blind baselines of {task.name} need records with {' or '.join(task.truth)} in that split")
-    return task.blind(own, records)
+    return own

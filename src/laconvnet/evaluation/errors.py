@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain, islice, zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,40 +19,47 @@ _NOTHING: Final = "nothing is meant"
 _RIGHT: Final = 0.5  # a record is wrong below this value of the task's main metric
 
 
-def error_sheet(
-    outcome: Score, task: Task[Any], root: Path, *, count: int = 12, columns: int = 4
-) -> Image.Image | None:
-    """Draw the first records that a network gets wrong, as many of each group as can be.
+class ErrorSheet:
+    """Collects the first records that a network gets wrong, as many of each group as can be, and draws them.
 
     Args:
-        outcome: how the network did.
-        task: what it was asked.
+        task: what the network is asked.
         root: the dataset folder of the records.
         count: errors on the sheet, at least 1; fewer where there are no more.
-        columns: pictures of a row, at least 1.
-
-    Returns:
-        A sheet: what the network says is in color, the true boxes are thin and black, the true answer, or that nothing
-        is meant, stands in brackets. In the order of the file, one of every group, then another of every group, and so
-        on. None where nothing is wrong.
 
     Raises:
         ValueError: the count is below 1.
     """
-    if count < 1:
-        raise ValueError(f"the sheet needs a count of at least 1 error, got {count}")
-    wrong: dict[str | None, list[int]] = {}
-    for number, value in enumerate(outcome.value_of_each(task.headline[0])):
-        if value < _RIGHT:  # not for NaN: the record does not count
-            wrong.setdefault(outcome.records[number].group, []).append(number)
-    if not wrong:
-        return None
-    in_turn = (number for number in chain.from_iterable(zip_longest(*wrong.values())) if number is not None)
-    drawn = [
-        draw_error(root, outcome.records[number], combine([outcome.answers[number]]))
-        for number in islice(in_turn, count)
-    ]
-    return contact_sheet(drawn, columns)
+
+    def __init__(self, task: Task[Any], root: Path, *, count: int = 12) -> None:
+        if count < 1:
+            raise ValueError(f"the sheet needs a count of at least 1 error, got {count}")
+        self._task, self._root, self._count = task, root, count
+        self._wrong: dict[str | None, list[tuple[Record, Answer]]] = {}
+
+    def add(self, part: Score) -> None:
+        """Look at some records; those of the whole split come in order."""
+        for number, value in enumerate(part.value_of_each(self._task.headline[0])):
+            record = part.records[number]
+            if value < _RIGHT:  # not for NaN: the record does not count
+                kept = self._wrong.setdefault(record.group, [])
+                if len(kept) < self._count:
+                    kept.append((record, combine([part.answers[number]])))
+
+    def draw(self, columns: int = 4) -> Image.Image | None:
+        """Draw the sheet.
+
+        Args:
+            columns: pictures of a row, at least 1.
+
+        Returns:
+            What the network says is in color, the true boxes are thin and black, the true answer stands in brackets. In
+            the order of the file, one of every group, then another of every group, and so on. None where nothing is
+            wrong.
+        """
+        in_turn = [pair for pair in chain.from_iterable(zip_longest(*self._wrong.values())) if pair is not None]
+        drawn = [draw_error(self._root, *pair) for pair in in_turn[: self._count]]
+        return contact_sheet(drawn, columns) if drawn else None
 
 
 def draw_error(root: Path, record: Record, answer: Answer) -> Image.Image:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from laconvnet.data import Record
 from laconvnet.evaluation.score import Score
-from laconvnet.files import replace_file, to_json
+from laconvnet.files import to_json
 from laconvnet.tasks import Task, combine
 
 
-def write_predictions(path: Path, outcome: Score, task: Task[Any]) -> None:
-    """Write one JSON line per record, in the order of the split.
+def write_predictions(file: TextIO, part: Score, task: Task[Any]) -> None:
+    """Write one JSON line per record, in the order of the records.
 
     A line has "id", "image", "text", "group" where there is one, what the network said ("box", "score", "mask" as COCO
     run-length encoding, "no_target", "answer", "answers"), "truth" with the labels that judge it, and "scores", the
     headline values of the task for this record alone: 1 or 0 where it is right or wrong, its IoU, and so on.
     """
-    scores = {name: outcome.value_of_each(name) for name in task.headline}
-    lines = []
-    for number, (record, answer) in enumerate(zip(outcome.records, outcome.answers, strict=True)):
+    scores = {name: part.value_of_each(name) for name in task.headline}
+    for number, (record, answer) in enumerate(zip(part.records, part.answers, strict=True)):
         own = {name: round(values[number], 4) for name, values in scores.items() if not math.isnan(values[number])}
         line = {
             "id": record.id,
@@ -32,8 +30,7 @@ def write_predictions(path: Path, outcome: Score, task: Task[Any]) -> None:
             "truth": _truth(record, task),
             "scores": own,
         }
-        lines.append(to_json(line) + "\n")
-    replace_file(path, lambda partial: partial.write_text("".join(lines), encoding="utf-8"))
+        file.write(to_json(line) + "\n")
 
 
 def _truth(record: Record, task: Task[Any]) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from laconvnet.data import Collator, FolderDataset, ImageBatchSampler, Record, b
 from laconvnet.evaluation.evaluate import evaluate
 from laconvnet.metrics import GroupedSums, bootstrap_intervals
 from laconvnet.models import Checkpoint, named_device
-from laconvnet.tasks import Answer, Task, build_task
+from laconvnet.tasks import Answer, Task, build_task, check_fit
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Score:
         records: the records, in the order of the split.
         metric: says what is made of summed rows.
         rows: float64 (N, columns), what it counted for each record.
-        answers: what the network said of each record.
+        answers: what the network said of each record; of a whole split without the masks, which would fill the memory.
     """
 
     records: Sequence[Record]
@@ -109,7 +108,9 @@ def learned_task(checkpoint: Checkpoint, name: str, options: Mapping[str, Any] |
     if name not in checkpoint.tasks:
         raise ValueError(f"this network learned {', '.join(checkpoint.tasks)}, not {name!r}")
     settings = {**checkpoint.tasks[name], **(options or {})}
-    return build_task(name, settings, stride=checkpoint.network.config.stride, where="settings of the task")
+    task = build_task(name, settings, stride=checkpoint.network.config.stride, where="settings of the task")
+    check_fit([task], checkpoint.network.config)
+    return task
 
 
 def split_to_score(checkpoint: Checkpoint, data: Any, split: str, task: Task[Any], **options: Any) -> FolderDataset:
@@ -136,6 +137,7 @@ def score(
     num_workers: int = 0,
     device: str = "cpu",
     progress: bool = False,
+    on_batch: Callable[[Score], object] | None = None,
 ) -> Score:
     """Run a network over a split and keep what it said of every record, and how right that was.
 
@@ -147,6 +149,7 @@ def score(
         num_workers: processes that read pictures.
         device: where to run.
         progress: show a bar on a terminal.
+        on_batch: receives the score of each batch, in order, masks included.
     """
     loader = build_loader(
         dataset,
@@ -155,15 +158,18 @@ def score(
         num_workers,
     )
     metric = task.metric()
-    metric.rows = []
+    rows: list[Tensor] = []
+    metric.rows = rows
     where = named_device(device)
     answers: list[Answer] = []
+
+    def note(said: list[Answer]) -> None:
+        records = dataset.records[len(answers) : len(answers) + len(said)]
+        if on_batch is not None:
+            on_batch(Score(records, metric, rows[-1].cpu(), said))
+        answers.extend(replace(answer, mask=None) for answer in said)
+        bar.update(len(said))
+
     with tqdm(total=len(dataset), unit="sentence", leave=False, disable=None if progress else True) as bar:
-        on_answers = partial(_note, answers, bar.update)
-        evaluate(checkpoint.network.to(where), loader, task, where, metric=metric, on_answers=on_answers)
-    return Score(dataset.records, metric, torch.cat(metric.rows).cpu(), answers)
-
-
-def _note(answers: list[Answer], advance: Callable[[int], object], said: list[Answer]) -> None:
-    answers += said
-    advance(len(said))
+        evaluate(checkpoint.network.to(where), loader, task, where, metric=metric, on_answers=note)
+    return Score(dataset.records, metric, torch.cat(rows).cpu(), answers)

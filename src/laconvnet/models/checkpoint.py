@@ -25,7 +25,7 @@ from laconvnet.processing.processor import PREPROCESS, VOCABULARY
 from laconvnet.settings import check, read_json
 
 CONFIG: Final = "config.json"
-TASKS: Final = "tasks.json"
+TASK_SETTINGS: Final = "tasks.json"
 WEIGHTS: Final = "model.safetensors"
 CARD: Final = "README.md"
 
@@ -76,7 +76,7 @@ class Checkpoint:
             _write_weights(weights, partial, target, max_shard_size)
             self.processor.save(partial)
             write_json(partial / CONFIG, self.network.config.model_dump(mode="json"))
-            write_json(partial / TASKS, {name: dict(options) for name, options in self.tasks.items()})
+            write_json(partial / TASK_SETTINGS, {name: dict(options) for name, options in self.tasks.items()})
             (partial / CARD).write_text(self.card, encoding="utf-8")
             replace_folder(partial, target)
         finally:
@@ -104,12 +104,6 @@ class Checkpoint:
         card = root / CARD
         return cls(network.eval(), processor, tasks, card.read_text(encoding="utf-8") if card.is_file() else "")
 
-    @property
-    def answers(self) -> tuple[str, ...]:
-        """What the outputs of the answer head stand for; empty without one."""
-        lists = (options["answers"] for options in self.tasks.values() if "answers" in options)
-        return tuple(next(lists, ()))
-
 
 def _check_vocabulary(processor: Processor, config: ModelConfig, where: str, against: str) -> None:
     if len(processor.tokenizer) != config.vocabulary_size:
@@ -134,7 +128,7 @@ def _read(path: Path) -> Any:
     try:
         return read_json(path)
     except FileNotFoundError:
-        needed = ", ".join((CONFIG, TASKS, WEIGHTS, VOCABULARY, PREPROCESS))
+        needed = ", ".join((CONFIG, TASK_SETTINGS, WEIGHTS, VOCABULARY, PREPROCESS))
         raise FileNotFoundError(f"{path} is missing: a checkpoint folder holds {needed}") from None
 
 
@@ -143,14 +137,14 @@ def _read_config(root: Path) -> ModelConfig:
     values = _read(path)
     if isinstance(values, dict) and "tasks" in values:
         raise ValueError(
-            f"{path} is of an older form, in which the network named its tasks; now it names its heads, and {TASKS} "
-            "the tasks. Train again, or use the version of laconvnet that wrote it"
+            f"{path} is of an older form, in which the network named its tasks; now it names its heads, and "
+            f"{TASK_SETTINGS} the tasks. Train again, or use the version of laconvnet that wrote it"
         )
     return check(ModelConfig, values, str(path))
 
 
 def _read_tasks(root: Path) -> dict[str, dict[str, Any]]:
-    path = root / TASKS
+    path = root / TASK_SETTINGS
     tasks = _read(path)
     if not isinstance(tasks, dict) or not tasks or not all(isinstance(options, dict) for options in tasks.values()):
         raise ValueError(f"{path} must map the name of at least one task to its settings, got {str(tasks)[:80]}")

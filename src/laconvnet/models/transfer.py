@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from laconvnet.language import Vocabulary
 from laconvnet.models.checkpoint import Checkpoint
 from laconvnet.models.config import ModelConfig
 from laconvnet.models.network import LaConvNet
+from laconvnet.settings import flat
 
 _WORDS = "text.embedding.weight"
 _ANSWERS = ("heads.answer.perceptron.3.weight", "heads.answer.perceptron.3.bias")  # a row for each
@@ -48,8 +48,15 @@ class Start:
         return f"start from {self.folder}: {', '.join(taken)} are taken over, {', '.join(anew)} start anew"
 
 
-def start_from(folder: Path, model: LaConvNet, tokenizer: Vocabulary, answers: Sequence[str]) -> Start:
-    """Give a network the weights of a checkpoint folder, as far as it has them.
+def start_from(
+    folder: Path,
+    checkpoint: Checkpoint,
+    model: LaConvNet,
+    tokenizer: Vocabulary,
+    answers: Sequence[str],
+    known_answers: Sequence[str],
+) -> Start:
+    """Give a network the weights of a checkpoint, as far as it has them.
 
     Text encoder and backbone have to be built alike, dropout and position code apart, which have no weights. Neck and
     heads are taken over each as a whole, if theirs have the same shapes; the last layer of the answer head goes by the
@@ -58,19 +65,19 @@ def start_from(folder: Path, model: LaConvNet, tokenizer: Vocabulary, answers: S
     fit known ones if both runs made their vectors alike (`vectors`, `standardize_vectors`).
 
     Args:
-        folder: as `Checkpoint.save` wrote it, or the name of a shipped one.
+        folder: where the checkpoint is from.
+        checkpoint: the weights.
         model: the network; changed in place.
         tokenizer: the words its ids stand for.
         answers: what the outputs of its answer head stand for.
+        known_answers: what those of the checkpoint's stand for.
 
     Returns:
         What was taken over.
 
     Raises:
-        FileNotFoundError: the folder or one of its files is missing.
-        ValueError: a file is broken, or text encoder or backbone are built differently; names the setting.
+        ValueError: text encoder or backbone are built differently; names the setting.
     """
-    checkpoint = Checkpoint.load(folder)
     learned, known = checkpoint.network, checkpoint.processor.tokenizer
     assert isinstance(known, Vocabulary)
     _check_alike(folder, learned.config, model.config)
@@ -81,7 +88,7 @@ def start_from(folder: Path, model: LaConvNet, tokenizer: Vocabulary, answers: S
             for key, tensor in ours[name].items():
                 tensor.copy_(theirs[name][key])
     words = _take_words(model.text.embedding, tokenizer, learned.text.embedding.weight, known)
-    taken = _take_answers(model, answers, learned, checkpoint.answers) if "heads.answer" in fitting else 0
+    taken = _take_answers(model, answers, learned, known_answers) if "heads.answer" in fitting else 0
     return Start(
         folder,
         taken=tuple(name for name in ours if name in fitting),
@@ -96,24 +103,13 @@ def start_from(folder: Path, model: LaConvNet, tokenizer: Vocabulary, answers: S
 def _check_alike(folder: Path, learned: ModelConfig, new: ModelConfig) -> None:
     """Refuse weights of a text encoder or a backbone that does something else."""
     for section in ("backbone", "language"):
-        theirs, ours = _flat(getattr(learned, section).model_dump()), _flat(getattr(new, section).model_dump())
+        theirs, ours = flat(getattr(learned, section).model_dump()), flat(getattr(new, section).model_dump())
         for name, value in ours.items():
             if not name.endswith(("dropout", "position")) and theirs.get(name) != value:
                 raise ValueError(
                     f"initial {folder}: model.{section}.{name} is {theirs.get(name)!r} there (preset {learned.preset}) "
                     f"and {value!r} here (preset {new.preset}); the weights fit only if both are the same"
                 )
-
-
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings by their dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            flat |= {f"{name}.{key}": inner for key, inner in _flat(value).items()}
-        else:
-            flat[name] = value
-    return flat
 
 
 def _parts(model: LaConvNet) -> dict[str, dict[str, Tensor]]:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from laconvnet.models.config import ModelConfig
 from laconvnet.settings import check
 from laconvnet.tasks.answer import Answer, combine
 from laconvnet.tasks.answering import Answering
@@ -70,6 +71,36 @@ def build_tasks(
     return tuple(build_task(name, given, stride=stride, where=where) for name, given in options.items())
 
 
+def answers_of(tasks: Sequence[Task[Any]]) -> tuple[str, ...]:
+    """Return what the outputs of the answer head stand for; empty where no task has answers.
+
+    Raises:
+        ValueError: two tasks have different lists, which one head cannot serve.
+    """
+    lists = {task.name: task.answers for task in tasks if task.answers}
+    if len(set(lists.values())) > 1:
+        counts = ", ".join(f"{name} has {len(answers)}" for name, answers in lists.items())
+        raise ValueError(f"tasks that share the answer head need the same answers in the same order; {counts}")
+    return next(iter(lists.values()), ())
+
+
+def check_fit(tasks: Sequence[Task[Any]], network: ModelConfig, where: str = "this network") -> None:
+    """Refuse tasks that need what a network does not have.
+
+    Raises:
+        ValueError: a head is missing, or the answer head has another number of answers.
+    """
+    for task in tasks:
+        if missing := [head for head in task.heads if head not in network.heads]:
+            raise ValueError(
+                f"{where} has the heads {', '.join(network.heads)}; task {task.name} also needs {', '.join(missing)}"
+            )
+        if task.answers and len(task.answers) != network.num_answers:
+            raise ValueError(
+                f"{where} gives {network.num_answers} answers, and task {task.name} lists {len(task.answers)}"
+            )
+
+
 def together(tasks: Sequence[Task[Any]]) -> Task[Any] | MultiTask:
     """Return the only one of some tasks, or all of them as one.
 
@@ -96,8 +127,10 @@ __all__ = [
     "Segmentation",
     "Task",
     "TaskOptions",
+    "answers_of",
     "build_task",
     "build_tasks",
+    "check_fit",
     "combine",
     "find_task",
     "is_question",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -55,7 +55,7 @@ class Answering(Task[AnsweringOptions]):
     job = "answer"
     Options = AnsweringOptions
     headline = ("accuracy",)
-    scene_sorts: ClassVar[tuple[str, ...]] = ("vqa",)
+    scene_sorts = ("vqa",)
     max_length = None
 
     def __init__(self, options: AnsweringOptions, *, stride: int = 32):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -55,7 +55,7 @@ class GeneralizedSegmentation(Task[GeneralizedSegmentationOptions]):
     job = "cut out all, or none"
     Options = GeneralizedSegmentationOptions
     headline = ("gIoU", "cIoU", "N-acc", "T-acc")
-    scene_sorts: ClassVar[tuple[str, ...]] = ("gres",)
+    scene_sorts = ("gres",)
 
     @property
     def decides(self) -> bool:
@@ -119,4 +119,4 @@ class GeneralizedSegmentation(Task[GeneralizedSegmentationOptions]):
         """The whole image, the best constant mask, and that there is nothing."""
         from laconvnet.tasks.blind.masks import BlindMasks
 
-        return BlindMasks.fit(train).score(records, generalized=True)
+        return BlindMasks.fit(train).score(records, min_pixels=self.options.min_pixels)

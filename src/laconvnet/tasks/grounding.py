@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from pydantic import Field
@@ -48,8 +48,18 @@ class Grounding(Task[GroundingOptions]):
     name = "rec"
     job = "point at it"
     Options = GroundingOptions
-    headline = ("accuracy@0.5", "accuracy@0.25", "accuracy@0.75", "mean_iou")
-    scene_sorts: ClassVar[tuple[str, ...]] = ("rec",)
+    headline: tuple[str, ...] = ("accuracy@0.5", "accuracy@0.25", "accuracy@0.75", "mean_iou")
+    scene_sorts = ("rec",)
+
+    def __init__(self, options: GroundingOptions, *, stride: int = 32):
+        super().__init__(options, stride=stride)
+        if self.decides:
+            self.headline = (*type(self).headline, "N-acc", "T-acc")
+
+    @classmethod
+    def sorts(cls, options: GroundingOptions) -> tuple[str, ...]:
+        """Return the sorts of sentences about the embedded world: with the classifier also those that mean nothing."""
+        return ("rec", "gres") if options.no_target == "classifier" else cls.scene_sorts
 
     @property
     def decides(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class Segmentation(Task[SegmentationOptions]):
     job = "cut it out"
     Options = SegmentationOptions
     headline = ("mean_iou", "oIoU", "Pr@0.5", "Pr@0.9")
-    scene_sorts: ClassVar[tuple[str, ...]] = ("rec",)
+    scene_sorts = ("rec",)
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -53,12 +53,18 @@ class Task(ABC, Generic[OwnOptions]):
     name: ClassVar[str]
     job: ClassVar[str]
     Options: ClassVar[type[TaskOptions]]
-    headline: ClassVar[tuple[str, ...]]
-    scene_sorts: ClassVar[tuple[str, ...]] = ()
+    headline: tuple[str, ...]
+    scene_sorts: tuple[str, ...] = ()
     max_length: ClassVar[int | None] = 15
 
     def __init__(self, options: OwnOptions, *, stride: int = 32):
         self.options, self.stride = options, stride
+        self.scene_sorts = self.sorts(options)
+
+    @classmethod
+    def sorts(cls, options: OwnOptions) -> tuple[str, ...]:
+        """Return the sorts of sentences about the embedded world that it learns from with these settings."""
+        return cls.scene_sorts
 
     @classmethod
     def complete(cls, options: OwnOptions, answers: Callable[[], Sequence[str]]) -> OwnOptions:

@@ -324,7 +324,7 @@ class TrainConfig(Section):
     def _consistent(self) -> TrainConfig:
         scenes = self.data.scenes
         if scenes is not None:
-            sorts = {name: find_task(name).scene_sorts for name in self.tasks}
+            sorts = {name: find_task(name).sorts(options) for name, options in self.tasks.items()}
             given = dict.fromkeys(scenes.source().sorts)
             idle = [sort for sort in given if not any(sort in each for each in sorts.values())]
             hungry = [name for name, each in sorts.items() if not given.keys() & set(each)]

@@ -69,6 +69,8 @@ def _place(settings: dict[str, Any], name: str, value: Any, override: str) -> No
         settings = settings.setdefault(section, {})
         if not isinstance(settings, dict):
             raise ConfigError(f"override {override!r}: {section!r} is a value, not a section")
+    if last == "kind" and settings.get(last) != value:  # the other settings of the section belong to its old kind
+        settings.clear()
     settings[last] = value
 
 

@@ -16,12 +16,12 @@ from laconvnet.data import ConcatDataset, ImageBatchSampler, Loader
 from laconvnet.files import write_json
 from laconvnet.language import Vocabulary, embedding_matrix, load_word_vectors
 from laconvnet.models import Checkpoint, LaConvNet, build_model
-from laconvnet.models.checkpoint import TASKS
+from laconvnet.models.checkpoint import TASK_SETTINGS
 from laconvnet.models.transfer import start_from
 from laconvnet.processing import Preprocess, Processor
 from laconvnet.processing.processor import VOCABULARY
 from laconvnet.settings import read_json
-from laconvnet.tasks import MultiTask, Task, build_tasks, find_task, together
+from laconvnet.tasks import MultiTask, Task, answers_of, build_tasks, check_fit, find_task, together
 from laconvnet.training.card import model_card
 from laconvnet.training.config import TrainConfig
 from laconvnet.training.datasets import dataset_infos, eval_dataset, list_answers, list_words, load, train_dataset
@@ -70,12 +70,20 @@ class Begun:
     def save(self, folder: Path) -> None:
         """Write `vocabulary.json` and `tasks.json` into a folder."""
         self.vocabulary.save(folder / VOCABULARY)
-        write_json(folder / TASKS, dict(self.options))
+        write_json(folder / TASK_SETTINGS, dict(self.options))
 
     @classmethod
     def load(cls, folder: Path) -> Begun:
-        """Read what `save` wrote."""
-        return cls(Vocabulary.load(folder / VOCABULARY), read_json(folder / TASKS))
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the run is of an older form.
+        """
+        if not (folder / TASK_SETTINGS).is_file():
+            raise ValueError(
+                f"{folder} has no {TASK_SETTINGS}: the run is of an older form and cannot go on; start a new one"
+            )
+        return cls(Vocabulary.load(folder / VOCABULARY), read_json(folder / TASK_SETTINGS))
 
 
 def build_parts(config: TrainConfig, begun: Begun | None = None, *, rank: int = 0, world_size: int = 1) -> Parts:
@@ -92,7 +100,7 @@ def build_parts(config: TrainConfig, begun: Begun | None = None, *, rank: int = 
     """
     tasks = _build_tasks(config, begun)
     task = together(tasks)
-    answers = next((each.answers for each in tasks if each.answers), ())
+    answers = answers_of(tasks)
     train_data, eval_data = train_dataset(config, tasks), eval_dataset(config, tasks)
     vocabulary = list_words(config, train_data) if begun is None else begun.vocabulary
     model = build_model(config.preset, task.heads, vocabulary=vocabulary, num_answers=len(answers), **config.model)
@@ -104,8 +112,11 @@ def build_parts(config: TrainConfig, begun: Begun | None = None, *, rank: int = 
         standardize=config.standardize_vectors,
         freeze=config.freeze_embedding,
     )
+    check_fit(tasks, model.config)
     if config.initial is not None and begun is None:
-        start = start_from(config.initial, model, vocabulary, answers)
+        checkpoint = Checkpoint.load(config.initial)
+        learned = build_tasks(checkpoint.tasks, stride=checkpoint.network.config.stride, where=str(config.initial))
+        start = start_from(config.initial, checkpoint, model, vocabulary, answers, answers_of(learned))
         if rank == 0:
             print(start, file=sys.stderr)
 
@@ -140,7 +151,9 @@ def _build_tasks(config: TrainConfig, begun: Begun | None) -> tuple[Task[Any], .
             options[name] = find_task(name).complete(given, partial(list_answers, config, name))
         else:
             options[name] = begun.options[name]
-    return build_tasks(options, stride=max(config.network.backbone.strides), where=str(config.output / "last" / TASKS))
+    return build_tasks(
+        options, stride=max(config.network.backbone.strides), where=str(config.output / "last" / TASK_SETTINGS)
+    )
 
 
 def initialise_embedding(

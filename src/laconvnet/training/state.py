@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from laconvnet.files import replace_file
+from laconvnet.settings import flat
 
 
 @dataclass
@@ -145,7 +146,7 @@ def check_same_run(saved: dict[str, Any], now: dict[str, Any]) -> None:
     Raises:
         ValueError: when a setting outside of `MAY_CHANGE` differs; names it with both values.
     """
-    before, after = _flat(saved), _flat(now)
+    before, after = flat(saved), flat(now)
     different = [
         f"{name} was {before.get(name)!r}, now {after.get(name)!r}"
         for name in sorted(before.keys() | after.keys())
@@ -170,13 +171,3 @@ def check_same_data(saved: dict[str, str], now: dict[str, str]) -> None:
             "the saved run cannot continue, because its training data changed since: source "
             f"{', '.join(changed)}; put the old file back, or start a new run with the weights of this one as `initial`"
         )
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat

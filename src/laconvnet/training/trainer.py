@@ -73,16 +73,29 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, Any]:
         _claim(config.output, resume)
     accelerator.wait_for_everyone()
     torch.manual_seed(config.seed)
+    state = _saved(config) if resume else None
     parts = build_parts(
         config,
-        Begun.load(config.output / "last") if resume else None,
+        None if state is None else Begun.load(config.output / "last"),
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
     )
     trainer = Trainer(config, parts, accelerator)
-    if resume:
-        trainer.restore()
+    if state is not None:
+        trainer.restore(state)
     return trainer.run()
+
+
+def _saved(config: TrainConfig) -> TrainState:
+    """The state to go on from.
+
+    Raises:
+        ValueError: the settings, or the training data, would make it another run.
+    """
+    state = TrainState.load(config.output / "last" / "state.pt")
+    check_same_run(state.config, config.model_dump(mode="json"))
+    check_same_data(state.data, fingerprints(config))
+    return state
 
 
 def build_accelerator(config: TrainConfig) -> Accelerator:
@@ -387,15 +400,12 @@ class Trainer:
             state.save(self._last / "state.pt")
         self.accelerator.wait_for_everyone()
 
-    def restore(self) -> None:
-        """Go back to where the run in the output folder was.
+    def restore(self, state: TrainState) -> None:
+        """Go back to where a run was.
 
         Raises:
-            ValueError: when the settings make it another run, or the number of processes differs.
+            ValueError: the number of processes differs.
         """
-        state = TrainState.load(self._last / "state.pt")
-        check_same_run(state.config, self.config.model_dump(mode="json"))
-        check_same_data(state.data, self.fingerprints)
         if len(state.rng) != self.accelerator.num_processes:
             raise ValueError(
                 f"the run was saved by {len(state.rng)} processes and cannot continue with "

@@ -51,18 +51,18 @@ class BlindMasks:
 
         return cls(max((share >= threshold * share.max() for threshold in _THRESHOLDS), key=mean_iou))
 
-    def score(self, records: Sequence[Record], *, generalized: bool = False) -> dict[str, dict[str, float]]:
+    def score(self, records: Sequence[Record], *, min_pixels: int | None = None) -> dict[str, dict[str, float]]:
         """Metrics of each baseline on the records of another split.
 
         Args:
             records: with masks.
-            generalized: by the rules of GRES, where also "no target" is an answer.
+            min_pixels: of GRES, by whose rules "no target" is an answer, too; None scores by those of RES.
 
         Returns:
             "whole image", "best constant mask" and, by the rules of GRES, "no target" to metric values by name.
         """
         counts: dict[str, list[tuple[int, int, int]]] = {name: [] for name in ("whole image", "best constant mask")}
-        if generalized:
+        if min_pixels is not None:
             counts["no target"] = []
         for record in records:
             true = _true_mask(record)
@@ -74,15 +74,17 @@ class BlindMasks:
             for name, rows in counts.items():
                 rows.append((int((chosen[name] & true).sum()), int(chosen[name].sum()), int(true.sum())))
         groups = [record.group for record in records]
-        return {name: _metrics(torch.tensor(rows).T, groups, generalized) for name, rows in counts.items()}
+        return {name: _metrics(torch.tensor(rows).T, groups, min_pixels) for name, rows in counts.items()}
 
 
-def _metrics(counts: torch.Tensor, groups: Sequence[str | None], generalized: bool) -> dict[str, float]:
+def _metrics(counts: torch.Tensor, groups: Sequence[str | None], min_pixels: int | None) -> dict[str, float]:
     """The metrics of pixels in both masks, in the predicted and in the true one, int64 (3, N)."""
     both, predicted, true = counts
-    metric = GeneralizedSegmentationMetrics() if generalized else SegmentationMetrics()
-    if isinstance(metric, GeneralizedSegmentationMetrics):
-        metric.update(both, predicted, true, groups=groups)
-    else:
+    metric: SegmentationMetrics | GeneralizedSegmentationMetrics
+    if min_pixels is None:
+        metric = SegmentationMetrics()
         metric.update(both, predicted + true - both, groups)
+    else:
+        metric = GeneralizedSegmentationMetrics(min_pixels)
+        metric.update(both, predicted, true, groups=groups)
     return {name: float(value) for name, value in metric.compute().items()}
