@@ -61,7 +61,7 @@ def test_a_file_with_a_base_states_only_what_differs(path: Path) -> None:
     (_, stated), *bases = read_chain(path)
     base: dict[str, Any] = {}
     for _, settings in reversed(bases):
-        base = merge(base, settings)
+        base = merge(base, settings, TrainConfig)
     known = dotted(base)
     assert [name for name, value in dotted(stated).items() if name in known and known[name] == value] == []
 

@@ -195,8 +195,22 @@ def test_no_more_pictures_are_open_than_a_batch_has(monkeypatch):
     assert number == 6
 
 
+def test_frames_may_come_in_one_piece_of_memory():
+    frames, memory = [picture(9, 9), picture(50, 40)[:9, :9]], np.empty((9, 9, 3), np.uint8)
+
+    def camera():
+        for frame in frames:
+            memory[:] = frame
+            yield memory
+
+    answer = predictor(batch_size=2)
+    found = [prediction.box for prediction in answer.stream(camera(), ["red", "red"])]
+    assert found == [pytest.approx(answer(frame, "red")[0].box, abs=1e-3) for frame in frames]
+    assert found[0] != pytest.approx(found[1], abs=1e-3)
+
+
 def test_a_picture_that_comes_again_at_once_is_opened_once(monkeypatch):
-    opened, one, other = count_opened(monkeypatch), picture(9, 9), picture(50, 40)
+    opened, one, other = count_opened(monkeypatch), Image.fromarray(picture(9, 9)), Image.fromarray(picture(50, 40))
     answers = predictor(batch_size=2)([one, one, one, other, one], ["red", "left", "circle", "red", "red"])
     assert len(answers) == 5 and len(opened) == 3
     assert answers[0].box == pytest.approx(answers[4].box, abs=1e-3) and answers[0].box != answers[3].box

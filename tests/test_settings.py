@@ -228,19 +228,26 @@ def test_the_members_of_a_union_stand_together() -> None:
 def test_merging_goes_section_by_section() -> None:
     base = {"a": 1, "b": {"c": 1, "d": {"e": 1, "f": 2}}, "g": [1, 2]}
     changes = {"b": {"d": {"f": 3}}, "g": [3], "h": {"i": 1}}
-    assert merge(base, changes) == {"a": 1, "b": {"c": 1, "d": {"e": 1, "f": 3}}, "g": [3], "h": {"i": 1}}
+    assert merge(base, changes, Car) == {"a": 1, "b": {"c": 1, "d": {"e": 1, "f": 3}}, "g": [3], "h": {"i": 1}}
     assert base == {"a": 1, "b": {"c": 1, "d": {"e": 1, "f": 2}}, "g": [1, 2]}
-    assert merge({"a": {"b": 1}}, {"a": None}) == {"a": None} and merge({"a": None}, {"a": {"b": 1}}) == {"a": {"b": 1}}
+    assert merge({"a": {"b": 1}}, {"a": None}, Car) == {"a": None}
+    assert merge({"a": None}, {"a": {"b": 1}}, Car) == {"a": {"b": 1}}
 
 
 def test_a_section_of_another_kind_replaces_the_whole() -> None:
     base = {"top": {"kind": "round", "radius": 2, "deep": {"x": 1}}}
-    assert merge(base, {"top": {"kind": "flat"}}) == {"top": {"kind": "flat"}}
-    assert merge(base, {"top": {"kind": "round", "deep": {"y": 2}}}) == {
+    assert merge(base, {"top": {"kind": "flat"}}, Car) == {"top": {"kind": "flat"}}
+    assert merge(base, {"top": {"kind": "round", "deep": {"y": 2}}}, Car) == {
         "top": {"kind": "round", "radius": 2, "deep": {"x": 1, "y": 2}}
     }
-    assert merge(base, {"top": {"radius": 3}}) == {"top": {"kind": "round", "radius": 3, "deep": {"x": 1}}}
-    assert merge({"top": {"radius": 2}}, {"top": {"kind": "round"}}) == {"top": {"kind": "round", "radius": 2}}
+    assert merge(base, {"top": {"radius": 3}}, Car) == {"top": {"kind": "round", "radius": 3, "deep": {"x": 1}}}
+    unsaid = {"top": {"radius": 2}}
+    assert merge(unsaid, {"top": {"kind": "round"}}, Car) == {"top": {"kind": "round", "radius": 2}}
+    assert merge(unsaid, {"top": {"kind": "flat"}}, Car) == {"top": {"kind": "flat"}}, "the first kind is the default"
+
+
+def test_a_setting_that_is_only_called_kind_replaces_nothing_else() -> None:
+    assert merge({"other": {"kind": "a", "b": 1}}, {"other": {"kind": "c"}}, Car) == {"other": {"kind": "c", "b": 1}}
 
 
 def test_reading_json_names_the_file(tmp_path: Path) -> None:

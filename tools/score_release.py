@@ -106,7 +106,7 @@ def measure_everything(
     Raises:
         ValueError: a folder of the test scenes holds something else, or the data are broken.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     of_scenes, of_photographs = Checkpoint.load(scenes), Checkpoint.load(photographs)
     folders = make_test_scenes(data, workers=workers, progress=True)
     console.print(f"Scoring {scenes} on the test scenes …")

@@ -197,12 +197,7 @@ def subsection(parent: type[BaseModel], name: str) -> type[BaseModel] | None:
 
     The members of a union stand together: each of their names is known.
     """
-    if issubclass(parent, Section) and name in (sections := parent.open_sections()):
-        return sections[name]
-    field = parent.model_fields.get(name.partition("[")[0])
-    if field is None:
-        return None
-    groups = [kind for kind in _kinds(field.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    groups = _groups(parent, name)
     if len(groups) < 2:
         return next(iter(groups), None)
     fields: dict[str, Any] = {}
@@ -214,6 +209,16 @@ def subsection(parent: type[BaseModel], name: str) -> type[BaseModel] | None:
             else:
                 fields.setdefault(key, (value.annotation, value))
     return cast(type[BaseModel], create_model("Union", **fields))
+
+
+def _groups(parent: type[BaseModel], name: str) -> list[type[BaseModel]]:
+    """The groups of settings that may stand below a name: several where their `kind` tells them apart."""
+    if issubclass(parent, Section) and name in (sections := parent.open_sections()):
+        return [sections[name]]
+    field = parent.model_fields.get(name.partition("[")[0])
+    if field is None:
+        return []
+    return [kind for kind in _kinds(field.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:
@@ -261,24 +266,38 @@ def _nearest(root: type[BaseModel], key: str, prefix: str) -> str:
     return f"known here: {', '.join(beside.values())}"
 
 
-def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:
     """Return settings with some replaced, section by section.
 
-    A section of another `kind` replaces the whole section, whose other settings belong to its own kind.
+    Args:
+        base: the settings.
+        changes: what replaces them.
+        schema: the group of settings that they are of. Where a section is one of several kinds, one of another kind
+            replaces the whole section, whose other settings belong to its own kind.
     """
     merged = dict(base)
     for key, value in changes.items():
         old = merged.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping) and _is_same_kind(old, value):
-            merged[key] = merge(old, value)
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and not changes_kind(schema, key, old, value):
+            merged[key] = merge(old, value, subsection(schema, key) or Section)
         else:
             merged[key] = value
     return merged
 
 
-def _is_same_kind(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether two sections can be one: of the same kind, or the new one does not say."""
-    return "kind" not in new or bool(old.get("kind", new["kind"] if not old else None) == new["kind"])
+def changes_kind(schema: type[BaseModel], name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Return whether a section that is one of several kinds becomes another by the new settings.
+
+    Args:
+        schema: the group of settings that it is in.
+        name: its name there.
+        old: its settings; a kind that is not said is the first one.
+        new: what replaces some of them.
+    """
+    groups = _groups(schema, name)
+    if len(groups) < 2 or "kind" not in new:
+        return False
+    return bool(old.get("kind", groups[0].model_fields["kind"].default) != new["kind"])
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -66,14 +66,14 @@ ABLATIONS = [
     ("base", {}, 23.1, 8.89),
     ("one group", {"groups": (1,) * 5}, 22.26, 8.00),
     ("3x3 kernels", {"kernels": ((3, 3), (3,), (3, 3), (3,) * 4, (3,))}, 22.34, 8.08),
-    ("no packing", {"packing": (1,) * 5, "condition_dims": (64, 128, 128, 256, 512)}, 21.88, 9.11),
-    ("language only", {"conditioning": "sentence"}, 19.43, 6.42),
+    ("no packing", {"block": {"no_packing": True}}, 21.88, 9.11),
+    ("language only", {"block": "sentence"}, 19.43, 6.42),
 ]
 
 
 @pytest.mark.parametrize(("name", "change", "parameters", "operations"), ABLATIONS)
 def test_ablations_of_table_10(name, change, parameters, operations):
-    found = cost("s_paper", "rec", 416, backbone=tuple(change.items()))
+    found = cost("s_paper", "rec", 416, backbone=change)
     assert found[0] / 1e6 == pytest.approx(parameters, rel=0.02)
     assert (found[1] + found[2]) / 1e9 == pytest.approx(operations, rel=0.02)
 

@@ -20,7 +20,7 @@ def test_every_process_builds_the_same_network():
 
 
 def test_a_network_for_questions_has_answers_to_choose_from():
-    outputs = Network("n", heads=("rec", "vqa"), vocabulary_size=50).forward_pass(LOAD).build()()
+    outputs = Network("n", heads=("rec", "answer"), vocabulary_size=50).forward_pass(LOAD).build()()
     assert outputs["answer"].shape[0] == 2 and outputs["answer"].shape[1] > 2
 
 

@@ -58,7 +58,7 @@ def test_a_folder_is_answered_picture_by_picture(run, fail, model, world, pictur
 
     (folder / "0.png").write_text("no picture")
     told = fail("predict", "--model", model, folder, "red", "--save", tmp_path / "broken.jsonl")
-    assert told == "error: 1 of 2 sentences are about pictures that could not be read\n"
+    assert told == "error: 1 of 2 sentences could not be answered: their pictures cannot be read, or no words\n"
     broken, whole = lines_of(tmp_path / "broken.jsonl")
     assert "0.png" in broken["error"] and len(whole["box"]) == 4
     told = fail("predict", "--model", model, folder / "0.png", "red", "--save", tmp_path / "single.jsonl")

@@ -57,7 +57,7 @@ def test_every_head_brings_its_outputs(heads, outputs):
         found = model(torch.rand(2, 3, 64, 96), TOKENS)
     pooled = {f"{name}_attention": (2, 2, 3) for name in ("no_target", "answer") if name in outputs}
     assert {name: tuple(out.shape) for name, out in found.items()} == outputs | pooled
-    assert model.config.heads == heads and tuple(model.heads) == tuple(outputs)
+    assert model.config.heads == tuple(model.heads) == tuple(outputs), "in the order in which they are built"
 
 
 def test_answers_alone_need_no_neck():

@@ -17,6 +17,11 @@ KNOWN = Vocabulary(["dog", "the", "left"], num_buckets=4)
 WANTED = Vocabulary(["the", "cat", "dog"], num_buckets=4)
 
 
+def listed(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """What the outputs of a checkpoint's answer head stand for."""
+    return tuple(answer for options in checkpoint.tasks.values() for answer in options.get("answers", ()))
+
+
 def save(
     folder: Path,
     vocabulary: Vocabulary = KNOWN,
@@ -48,7 +53,7 @@ def differing(left: LaConvNet, right: LaConvNet) -> set[str]:
 def test_everything_of_the_same_network_is_taken_over(tmp_path: Path) -> None:
     learned = save(tmp_path / "first", heads=("rec", "res", "no_target"))
     model = build_model("n", ("rec", "res", "no_target"), vocabulary=KNOWN)
-    start = start_from(tmp_path / "first", model, KNOWN, ())
+    start = start_from(tmp_path / "first", model, KNOWN, answers_of=listed)
     assert all(torch.equal(tensor, model.state_dict()[key]) for key, tensor in learned.state_dict().items())
     assert set(start.taken) == {"text", "backbone", "neck", "mask_path", "heads.rec", "heads.res", "heads.no_target"}
     assert (start.anew, start.words, start.new_words) == ((), 3, 0)
@@ -58,7 +63,7 @@ def test_everything_of_the_same_network_is_taken_over(tmp_path: Path) -> None:
 def test_a_head_that_the_checkpoint_lacks_starts_anew(tmp_path: Path) -> None:
     learned = save(tmp_path / "first", heads=("rec",))
     model = build_model("n", ("res",), vocabulary=KNOWN)
-    start = start_from(tmp_path / "first", model, KNOWN, ())
+    start = start_from(tmp_path / "first", model, KNOWN, answers_of=listed)
     assert start.taken == ("text", "backbone", "neck") and start.anew == ("heads.res", "mask_path")
     assert differing(model, learned) == {"mask_path", "heads.res"}
     assert str(start).endswith("text, backbone, neck, 3 words are taken over, heads.res, mask_path, 0 words start anew")
@@ -68,7 +73,7 @@ def test_a_neck_of_another_depth_starts_anew_as_a_whole(tmp_path: Path) -> None:
     learned = save(tmp_path / "first")
     model = build_model("n", ("rec",), vocabulary=KNOWN, neck={"depth": 2})
     before = {key: tensor.clone() for key, tensor in model.neck.state_dict().items()}
-    assert start_from(tmp_path / "first", model, KNOWN, ()).anew == ("neck",)
+    assert start_from(tmp_path / "first", model, KNOWN, answers_of=listed).anew == ("neck",)
     assert all(torch.equal(tensor, before[key]) for key, tensor in model.neck.state_dict().items())
     assert differing(model, learned) == {"neck"}
 
@@ -77,7 +82,7 @@ def test_an_answer_head_goes_by_the_answer(tmp_path: Path) -> None:
     learned = save(tmp_path / "first", heads=("answer",), answers=("yes", "no", "red"))
     model = build_model("n", ("answer",), vocabulary=KNOWN, num_answers=3)
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-    start = start_from(tmp_path / "first", model, KNOWN, ("2", "no", "yes"))
+    start = start_from(tmp_path / "first", model, KNOWN, ("2", "no", "yes"), answers_of=listed)
     assert "heads.answer" in start.taken and (start.answers, start.new_answers) == (2, 1)
     assert "3 words, 2 answers are taken over, 0 words, 1 answers start anew" in str(start)
     for name, weight in model.heads["answer"].state_dict().items():
@@ -92,7 +97,7 @@ def test_an_answer_head_goes_by_the_answer(tmp_path: Path) -> None:
 def test_an_answer_head_of_another_width_starts_anew(tmp_path: Path) -> None:
     save(tmp_path / "first", heads=("answer",), answers=("yes", "no"))
     wider = build_model("n", ("answer",), vocabulary=KNOWN, num_answers=2, head={"answer_hidden_dim": 40})
-    start = start_from(tmp_path / "first", wider, KNOWN, ("yes", "no"))
+    start = start_from(tmp_path / "first", wider, KNOWN, ("yes", "no"), answers_of=listed)
     assert start.anew == ("heads.answer",) and (start.answers, start.new_answers) == (0, 2)
 
 
@@ -102,7 +107,7 @@ def test_word_vectors_go_by_the_word(tmp_path: Path, num_buckets: int) -> None:
     vocabulary = Vocabulary(WANTED.words, num_buckets)
     model = build_model("n", ("rec",), vocabulary=vocabulary)
     before = model.text.embedding.weight.detach().clone()
-    start = start_from(tmp_path / "first", model, vocabulary, ())
+    start = start_from(tmp_path / "first", model, vocabulary, answers_of=listed)
     weight = model.text.embedding.weight
     assert (start.words, start.new_words) == (2, 1)
     for word in ("the", "dog"):
@@ -134,16 +139,16 @@ def test_another_body_is_refused(tmp_path: Path, changes: dict[str, Any], messag
     save(tmp_path / "first")
     model = build_model("n", ("rec",), vocabulary=KNOWN, **changes)
     with pytest.raises(ValueError, match=message):
-        start_from(tmp_path / "first", model, KNOWN, ())
+        start_from(tmp_path / "first", model, KNOWN, answers_of=listed)
 
 
 def test_another_dropout_or_position_code_is_no_other_body(tmp_path: Path) -> None:
     save(tmp_path / "first")
     backbone = {"kernel_dropout": 0.0, "block": {"attention_dropout": 0.3, "position": "sine_normalized"}}
     model = build_model("n", ("rec",), vocabulary=KNOWN, backbone=backbone, language={"dropout": 0.2})
-    assert start_from(tmp_path / "first", model, KNOWN, ()).anew == ()
+    assert start_from(tmp_path / "first", model, KNOWN, answers_of=listed).anew == ()
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere is not a folder; a checkpoint is"):
-        start_from(tmp_path / "nowhere", build_model("n", ("rec",), vocabulary=KNOWN), KNOWN, ())
+        start_from(tmp_path / "nowhere", build_model("n", ("rec",), vocabulary=KNOWN), KNOWN, answers_of=listed)

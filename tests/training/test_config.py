@@ -149,8 +149,15 @@ def test_a_file_states_what_differs_from_its_base(chain: list[Path], monkeypatch
     assert (config.optimizer.lr, config.optimizer.weight_decay, config.optimizer.eps) == (3e-3, 0.1, 1e-8)
     assert [source.root for source in config.data.folders] == [Path("c")]  # a list takes the place of the other
     assert (config.data.size, config.data.flip) == (64, 0.5)
-    # A section of another kind takes the place of the other, whose min_lr belongs to its own kind.
-    assert (config.schedule.kind, config.schedule.warmup, config.schedule.min_lr) == ("constant", 1, 1e-6)
+    assert (config.schedule.kind, config.schedule.warmup, config.schedule.min_lr) == ("constant", 1, 1e-5)
+
+
+@pytest.mark.parametrize("override", ["model.backbone.block.kind=sentence", "model.backbone.block=sentence"])
+def test_a_block_of_another_kind_replaces_the_settings_of_the_first(file: Path, override: str) -> None:
+    first = ["model.backbone.block.attention_dropout=0.2", override]
+    assert load_config(file, first).network.backbone.block.model_dump() == {"kind": "sentence"}
+    kinds = ["schedule.milestones=[2]", "schedule.kind=steps"]
+    assert load_config(file, kinds).schedule.milestones == (2,), "kind of a schedule is a setting like others"
 
 
 def test_overrides_come_last_and_in_order(chain: list[Path]) -> None:

@@ -86,4 +86,4 @@ def sections_of(preset: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     backbone = changes.get("backbone")
     if isinstance(backbone, Mapping) and isinstance(backbone.get("block"), str):  # a kind alone, without its settings
         changes["backbone"] = {**backbone, "block": {"kind": backbone["block"]}}
-    return merge(PRESETS[preset], changes)
+    return merge(PRESETS[preset], changes, ModelSections)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,13 +50,13 @@ class Start:
 
 def start_from(
     folder: Path,
-    checkpoint: Checkpoint,
     model: LaConvNet,
     tokenizer: Vocabulary,
-    answers: Sequence[str],
-    known_answers: Sequence[str],
+    answers: Sequence[str] = (),
+    *,
+    answers_of: Callable[[Checkpoint], Sequence[str]],
 ) -> Start:
-    """Give a network the weights of a checkpoint, as far as it has them.
+    """Give a network the weights of a checkpoint folder, as far as it has them.
 
     Text encoder and backbone have to be built alike, dropout and position code apart, which have no weights. Neck and
     heads are taken over each as a whole, if theirs have the same shapes; the last layer of the answer head goes by the
@@ -65,19 +65,20 @@ def start_from(
     fit known ones if both runs made their vectors alike (`vectors`, `standardize_vectors`).
 
     Args:
-        folder: where the checkpoint is from.
-        checkpoint: the weights.
+        folder: as `Checkpoint.save` wrote it, or the name of a shipped one.
         model: the network; changed in place.
         tokenizer: the words its ids stand for.
         answers: what the outputs of its answer head stand for.
-        known_answers: what those of the checkpoint's stand for.
+        answers_of: tells what those of a checkpoint's answer head stand for.
 
     Returns:
         What was taken over.
 
     Raises:
-        ValueError: text encoder or backbone are built differently; names the setting.
+        FileNotFoundError: the folder or one of its files is missing.
+        ValueError: a file is broken, or text encoder or backbone are built differently; names the setting.
     """
+    checkpoint = Checkpoint.load(folder)
     learned, known = checkpoint.network, checkpoint.processor.tokenizer
     assert isinstance(known, Vocabulary)
     _check_alike(folder, learned.config, model.config)
@@ -88,7 +89,7 @@ def start_from(
             for key, tensor in ours[name].items():
                 tensor.copy_(theirs[name][key])
     words = _take_words(model.text.embedding, tokenizer, learned.text.embedding.weight, known)
-    taken = _take_answers(model, answers, learned, known_answers) if "heads.answer" in fitting else 0
+    taken = _take_answers(model, answers, learned, answers_of(checkpoint)) if "heads.answer" in fitting else 0
     return Start(
         folder,
         taken=tuple(name for name in ours if name in fitting),

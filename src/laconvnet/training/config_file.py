@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from laconvnet.settings import explain, merge
+from laconvnet.settings import Section, changes_kind, explain, merge, subsection
 from laconvnet.training.config import TrainConfig
 from laconvnet.training.config_store import find_config
 from laconvnet.training.config_yaml import ConfigError, parse, read_chain
@@ -42,7 +42,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> TrainConfig:
     settings: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for file, stated in reversed(chain):
-        settings = merge(settings, stated)
+        settings = merge(settings, stated, TrainConfig)
         _record(origin, settings, stated, str(file))
     for override in overrides:
         name, separator, text = override.partition("=")
@@ -65,12 +65,14 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> TrainConfig:
 
 def _place(settings: dict[str, Any], name: str, value: Any, override: str) -> None:
     *sections, last = name.split(".")
+    schema: type[BaseModel] = TrainConfig
     for section in sections:
-        settings = settings.setdefault(section, {})
-        if not isinstance(settings, dict):
+        inner = settings.setdefault(section, {})
+        if not isinstance(inner, dict):
             raise ConfigError(f"override {override!r}: {section!r} is a value, not a section")
-    if last == "kind" and settings.get(last) != value:  # the other settings of the section belong to its old kind
-        settings.clear()
+        if section == sections[-1] and changes_kind(schema, section, inner, {last: value}):
+            inner.clear()  # its other settings belong to the old kind
+        settings, schema = inner, subsection(schema, section) or Section
     settings[last] = value
 
 

@@ -114,9 +114,7 @@ def build_parts(config: TrainConfig, begun: Begun | None = None, *, rank: int = 
     )
     check_fit(tasks, model.config)
     if config.initial is not None and begun is None:
-        checkpoint = Checkpoint.load(config.initial)
-        learned = build_tasks(checkpoint.tasks, stride=checkpoint.network.config.stride, where=str(config.initial))
-        start = start_from(config.initial, checkpoint, model, vocabulary, answers, answers_of(learned))
+        start = start_from(config.initial, model, vocabulary, answers, answers_of=_answers_learned)
         if rank == 0:
             print(start, file=sys.stderr)
 
@@ -141,6 +139,11 @@ def build_parts(config: TrainConfig, begun: Begun | None = None, *, rank: int = 
         eval_loader=load(config, eval_data, eval_sampler, processor.encode),
         card=partial(model_card, config, dataset_infos(config)),
     )
+
+
+def _answers_learned(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """What the outputs of a checkpoint's answer head stand for."""
+    return answers_of(build_tasks(checkpoint.tasks, stride=checkpoint.network.config.stride))
 
 
 def _build_tasks(config: TrainConfig, begun: Begun | None) -> tuple[Task[Any], ...]:
