@@ -6,9 +6,9 @@ In C++ where `laconvnet.ops.native` is built for CPUs, elsewhere in PyTorch.
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from laconvnet.ops import native
+from laconvnet.ops.eager import is_eager
 from laconvnet.ops.native import epilogue
 
 
@@ -17,7 +17,7 @@ def _is_native(x: Tensor, numbers: tuple[tuple[Tensor | None, tuple[int, ...]], 
 
     What is to be differentiated, transformed or put in a graph is left to PyTorch.
     """
-    if torch.compiler.is_compiling() or torch._C._is_tracing() or forward_ad._current_level >= 0:
+    if not is_eager(x, like, *(values for values, _ in numbers)):
         return False
     if native.why_not(x, 1) is not None or not _is_plain(x):
         return False
@@ -30,9 +30,8 @@ def _is_native(x: Tensor, numbers: tuple[tuple[Tensor | None, tuple[int, ...]], 
 
 
 def _is_plain(x: Tensor) -> bool:
-    """Whether a tensor is memory of this machine, in one piece, that no gradient or transform asks for."""
-    wrapped = torch._C._functorch.is_functorch_wrapped_tensor(x)
-    return x.device.type == "cpu" and x.is_contiguous() and not x.requires_grad and not wrapped
+    """Whether a tensor is memory of this machine, in one piece, that no gradient asks for."""
+    return x.device.type == "cpu" and x.is_contiguous() and not x.requires_grad
 
 
 def _planes(values: Tensor, like: Tensor) -> Tensor:

@@ -30,12 +30,11 @@ FLAGS = ("-O3", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=fas
 # Kernels are compiled once per instruction set; which one runs is decided on the machine that runs them.
 CAPABILITIES: dict[str, tuple[str, ...]] = {"baseline": ()}
 if platform.machine().lower() in ("x86_64", "amd64"):
+    AVX512 = *("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"), "-mprefer-vector-width=512"
     CAPABILITIES |= {
         "avx2": ("-mavx2", "-mfma"),
-        "avx512": (
-            *("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"),
-            "-mprefer-vector-width=512",
-        ),
+        "avx512": AVX512,
+        "avx512_bf16": (*AVX512, "-mavx512bf16"),
     }
 
 
@@ -54,9 +53,12 @@ def _compile(compiler: list[str], arguments: tuple[str, ...]) -> None:
 
 def _build(compiler: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="laconvnet-") as folder:
-        jobs: list[tuple[str, ...]] = [(*FLAGS, "-c", str(HERE / "library.cpp"), "-o", f"{folder}/library.o")]
+        jobs: list[tuple[str, ...]] = [
+            (*FLAGS, "-c", str(HERE / f"{source}.cpp"), "-o", f"{folder}/{source}.o")
+            for source in ("library", "transpose")
+        ]
         for name, flags in CAPABILITIES.items():
-            for source in "kernels", "epilogue", "limit":
+            for source in "kernels", "epilogue", "norm", "limit":
                 made = (str(HERE / f"{source}.cpp"), "-o", f"{folder}/{source}-{name}.o")
                 jobs.append((*FLAGS, *flags, f"-DCAPABILITY={name}", "-c", *made))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
