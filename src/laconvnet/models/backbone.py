@@ -8,14 +8,21 @@ from torch import Tensor, nn
 from laconvnet.layers import LaConv, LaConvBlock, LanguageConv, Memory, Sentence
 from laconvnet.layers.checkpointing import checkpointed
 from laconvnet.models.config import BackboneConfig
+from laconvnet.ops.layout import channels_last, has_channels_last
+from laconvnet.ops.norm_act import norm_act
 
 
 def space_to_depth(x: Tensor) -> Tensor:
     """Move each 2x2 square into the channels: (N,C,H,W) to (N,4C,H/2,W/2), in blocks TL, BL, TR, BR of C channels.
 
+    Channels that were last in memory stay last.
+
     This is the authors' order, which their weights rely on; `pixel_unshuffle` orders channels differently.
     """
     n, c, h, w = x.shape
+    if has_channels_last(x):
+        squares = x.permute(0, 2, 3, 1).view(n, h // 2, 2, w // 2, 2, c)
+        return squares.permute(0, 1, 3, 4, 2, 5).reshape(n, h // 2, w // 2, 4 * c).permute(0, 3, 1, 2)
     squares = x.view(n, c, h // 2, 2, w // 2, 2)
     return squares.permute(0, 5, 3, 1, 2, 4).reshape(n, 4 * c, h // 2, w // 2)
 
@@ -52,14 +59,14 @@ class ConvNormAct(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_dim, H, W) to (N, out_dim, H / stride, W / stride)."""
         conv, norm, activation = self
-        return checkpointed(self, lambda y: activation(_normalise(norm, y)), conv(x))
+        return checkpointed(self, lambda y: norm_act(y, norm, activation), _convolve(conv, x))
 
 
-def _normalise(norm: nn.Module, x: Tensor) -> Tensor:
-    """BatchNorm; a single number a channel has no statistics of its own, and is judged by the running ones."""
-    if isinstance(norm, nn.BatchNorm2d) and norm.training and x.numel() == x.shape[1]:
-        return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
-    return norm(x)  # type: ignore[no-any-return]
+def _convolve(conv: nn.Module, x: Tensor) -> Tensor:
+    """conv(x); of a 3x3 kernel that is dilated beyond the map, the taps that see nothing but padding are left out."""
+    if isinstance(conv, nn.Conv2d) and conv.kernel_size == (3, 3) and min(conv.dilation) >= max(x.shape[2:]):
+        return F.conv2d(x, conv.weight[:, :, 1:2, 1:2], conv.bias, conv.stride)
+    return conv(x)  # type: ignore[no-any-return]
 
 
 def _stem(config: BackboneConfig) -> nn.Sequential:
@@ -161,7 +168,11 @@ class Backbone(nn.Module):
         Returns:
             Five maps, (N, dims[i], H / 2**(i+1), W / 2**(i+1)).
         """
-        features = [self.stem(images)]
+        first, second = self.stem
+        x = first(images)
+        if self.training and x.device.type == "cpu":  # there, products and norms learn faster so
+            x = channels_last(x)
+        features = [second(x)]
         for stage, read in zip(self.stages, memories, strict=True):
             features.append(stage(features[-1], read))
         return features[1:]
