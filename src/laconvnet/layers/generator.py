@@ -13,12 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from laconvnet.layers.position import sine_position
-from laconvnet.ops.layout import in_planes
+from laconvnet.ops.layout import has_channels_last, in_planes, laid_out_like
 from laconvnet.ops.norm_act import norm_act
 
-_RELU = nn.ReLU()
-
 Position = Literal["sine", "sine_normalized", "none"]
+
+
+_RELU = nn.ReLU(inplace=True)
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,14 @@ class ParameterGenerator(nn.Module):
         return read_text(self.key, self.value, self.num_heads, text, text_mask)
 
     def _position_code(self, x: Tensor) -> Tensor:
-        """The code for maps like x, kept until another size, dtype or device comes."""
+        """The code for maps like x, kept until another size, layout, dtype or device comes."""
         code = self._code
-        if code is None or code.shape[1:] != x.shape[1:] or code.dtype != x.dtype or code.device != x.device:
+        alike = code is not None and code.shape[1:] == x.shape[1:] and has_channels_last(code) == has_channels_last(x)
+        if code is None or not alike or code.dtype != x.dtype or code.device != x.device:
             with torch.inference_mode(False):  # made while predicting, it may be used in training
                 normalize = self.position == "sine_normalized"
                 code = sine_position(*x.shape[1:], normalize=normalize, device=x.device, dtype=x.dtype)
+                code = laid_out_like(code, x)
             if not torch.compiler.is_compiling():  # a graph is to depend on its inputs alone
                 self._code = code
         return code
@@ -124,11 +127,11 @@ class ParameterGenerator(nn.Module):
         Returns:
             (N, m, L, P); each column sums to 1, padding gets exactly 0.
         """
+        if self.position != "none":
+            x = x + self._position_code(x)
         # A 1x1 convolution of pixels packed s x s is an s x s convolution with stride s.
         weight = self.query.weight.view(-1, x.shape[1], self.packing, self.packing)
         query = F.conv2d(x, weight, self.query.bias, stride=self.packing)
-        if self.position != "none":
-            query = query + F.conv2d(self._position_code(x), weight, stride=self.packing)
         return attend(in_planes(query).flatten(2), memory)
 
     def forward(self, x: Tensor, memory: TextMemory) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from laconvnet.layers import LaConv, LaConvBlock, LanguageConv, Memory, Sentence
 from laconvnet.layers.checkpointing import checkpointed
 from laconvnet.models.config import BackboneConfig
+from laconvnet.ops.convolution import convolve
 from laconvnet.ops.layout import channels_last, has_channels_last
 from laconvnet.ops.norm_act import norm_act
 
@@ -59,14 +60,7 @@ class ConvNormAct(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_dim, H, W) to (N, out_dim, H / stride, W / stride)."""
         conv, norm, activation = self
-        return checkpointed(self, lambda y: norm_act(y, norm, activation), _convolve(conv, x))
-
-
-def _convolve(conv: nn.Module, x: Tensor) -> Tensor:
-    """conv(x); of a 3x3 kernel that is dilated beyond the map, the taps that see nothing but padding are left out."""
-    if isinstance(conv, nn.Conv2d) and conv.kernel_size == (3, 3) and min(conv.dilation) >= max(x.shape[2:]):
-        return F.conv2d(x, conv.weight[:, :, 1:2, 1:2], conv.bias, conv.stride)
-    return conv(x)  # type: ignore[no-any-return]
+        return checkpointed(self, lambda y: norm_act(y, norm, activation), convolve(conv, x))
 
 
 def _stem(config: BackboneConfig) -> nn.Sequential:

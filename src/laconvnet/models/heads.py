@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from laconvnet.language.encoder import AttentivePooling, UnbiasedLayerNorm
 from laconvnet.models.backbone import ConvNormAct
+from laconvnet.ops.convolution import convolve
 
 
 def _for_layer(layer: nn.Conv2d | nn.Linear, x: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ class BoxHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_dim, h, w) to (N, 5, h, w): offsets x, y and log sizes w, h in strides, objectness logit."""
         x = _for_layer(self.box, self.convs(self.stem(x)))
-        return torch.cat([self.box(x), self.objectness(x)], 1)
+        return torch.cat([convolve(self.box, x), convolve(self.objectness, x)], 1)
 
 
 class MaskHead(nn.Module):
@@ -64,7 +65,7 @@ class MaskHead(nn.Module):
         """(N, in_dim, h, w) at stride 8 to logits (N, 1, 8h, 8w) in input pixels."""
         whole = self.whole(F.avg_pool2d(x, x.shape[2:])).expand(-1, -1, *x.shape[2:])
         seen = torch.cat([branch(x) for branch in self.local] + [whole], 1)
-        logits = self.out(_for_layer(self.out, seen))
+        logits = convolve(self.out, _for_layer(self.out, seen))
         return _enlarge(logits, 8)
 
 

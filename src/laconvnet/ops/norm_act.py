@@ -41,7 +41,10 @@ def norm_act(x: Tensor, norm: nn.Module, activation: nn.Module, residual: Tensor
         x = F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
     else:
         x = norm(x)
-    return activation(x if residual is None else x + residual)  # type: ignore[no-any-return]
+    if residual is None:
+        return activation(x)  # type: ignore[no-any-return]
+    x = x + residual
+    return F.silu(x, inplace=not x.requires_grad) if type(activation) is nn.SiLU else activation(x)
 
 
 def _slope(activation: nn.Module) -> float | None:
@@ -61,11 +64,14 @@ def _is_native(x: Tensor, norm: nn.BatchNorm2d, activation: nn.Module, residual:
         return False
     if x.shape[1] != norm.num_features or x.numel() <= x.shape[1]:
         return False
-    maps = [x] if residual is None else [x, residual]
+    alike = residual is None or (_is_rows(residual) and (residual.shape, residual.dtype) == (x.shape, x.dtype))
     numbers = norm.weight, norm.bias, norm.running_mean, norm.running_var
-    return all(_is_rows(each) and (each.shape, each.dtype) == (x.shape, x.dtype) for each in maps) and all(
-        isinstance(each, Tensor) and each.dtype == torch.float32 and each.is_contiguous() for each in numbers
-    )
+    return alike and _is_rows(x) and all(each is not None and _is_column(each) for each in numbers)
+
+
+def _is_column(numbers: Tensor) -> bool:
+    """Whether there is one float32 number after the other for every channel."""
+    return numbers.device.type == "cpu" and numbers.dtype == torch.float32 and numbers.is_contiguous()
 
 
 def _is_rows(x: Tensor) -> bool:

@@ -51,13 +51,26 @@ def _compile(compiler: list[str], arguments: tuple[str, ...]) -> None:
         raise OSError(f"{command}\nended with code {result.returncode}\n{result.stderr or result.stdout}")
 
 
+def _known_capabilities(compiler: list[str], folder: str) -> dict[str, tuple[str, ...]]:
+    """Those that a compiler can compile for; the one of bfloat16 is younger than some compilers."""
+    known = dict(CAPABILITIES)
+    if flags := known.get("avx512_bf16"):
+        probe = 'int main() { return __builtin_cpu_supports("avx512bf16"); }'
+        command = (*compiler, *flags, "-x", "c++", "-c", "-", "-o", f"{folder}/probe.o")
+        if subprocess.run(command, input=probe, capture_output=True, text=True, errors="replace").returncode:
+            del known["avx512_bf16"]
+    return known
+
+
 def _build(compiler: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="laconvnet-") as folder:
+        known = _known_capabilities(compiler, folder)
+        common = (*FLAGS, *(f"-DWITH_{name}" for name in known))
         jobs: list[tuple[str, ...]] = [
-            (*FLAGS, "-c", str(HERE / f"{source}.cpp"), "-o", f"{folder}/{source}.o")
+            (*common, "-c", str(HERE / f"{source}.cpp"), "-o", f"{folder}/{source}.o")
             for source in ("library", "transpose")
         ]
-        for name, flags in CAPABILITIES.items():
+        for name, flags in known.items():
             for source in "kernels", "epilogue", "norm", "limit":
                 made = (str(HERE / f"{source}.cpp"), "-o", f"{folder}/{source}-{name}.o")
                 jobs.append((*FLAGS, *flags, f"-DCAPABILITY={name}", "-c", *made))

@@ -28,6 +28,8 @@ DECLARE(baseline);
 #if defined(__x86_64__)
 DECLARE(avx2);
 DECLARE(avx512);
+#endif
+#if defined(WITH_avx512_bf16)
 DECLARE(avx512_bf16);
 #endif
 
@@ -53,9 +55,11 @@ bool has_avx512() {
 
 // From the best to the one that always works.
 const Capability CAPABILITIES[] = {
-#if defined(__x86_64__)
+#if defined(WITH_avx512_bf16)
     {"avx512_bf16", 16, FUNCTIONS(avx512_bf16),
      [] { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }},
+#endif
+#if defined(__x86_64__)
     {"avx512", 16, FUNCTIONS(avx512), has_avx512},
     {"avx2", 8, FUNCTIONS(avx2),
      [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},

@@ -89,19 +89,26 @@ void run_step(NormStep step, const NormPass &pass, int64_t begin, int64_t end, f
     T *out = static_cast<T *>(call.out) + first;
     T *inner = call.grad_residual ? static_cast<T *>(call.grad_residual) + first : out;  // gradient of what is activated
     if (step == NormStep::moments) {
+        // About what the squares are summed: the mean or, where numbers are rounded to half precision, those of a row.
         thread_local std::vector<float> middle;
-        sum_rows(rows, channels, sums, [&](int64_t at, int64_t, auto lanes, Vec &one, Vec &) __attribute__((always_inline)) {
-            one += lanes.load(at_rows.x + at);
-        });
         middle.resize(channels);
-        for (int64_t c = 0; c < channels; c++) middle[c] = sums[c] / rows;
+        if constexpr (sizeof(T) == 2)
+            for_each_row(1, channels, [&](int64_t at, int64_t c, auto lanes) __attribute__((always_inline)) {
+                lanes.store(middle.data() + c, lanes.load(at_rows.x + at));
+            });
+        else {
+            sum_rows(rows, channels, sums, [&](int64_t at, int64_t, auto lanes, Vec &one, Vec &) __attribute__((always_inline)) {
+                one += lanes.load(at_rows.x + at);
+            });
+            for (int64_t c = 0; c < channels; c++) middle[c] = sums[c] / rows;
+        }
         const float *about = middle.data();
         sum_rows(rows, channels, sums, [&](int64_t at, int64_t c, auto lanes, Vec &one, Vec &two) __attribute__((always_inline)) {
             Vec away = lanes.load(at_rows.x + at) - lanes.load(about + c);
             one += away;
             two += away * away;
         });
-        for (int64_t c = 0; c < channels; c++) {  // of what is left, the middle being rounded
+        for (int64_t c = 0; c < channels; c++) {  // the mean is left of the middle, or right of it
             float left = sums[c] / rows;
             sums[c] = middle[c] + left;
             sums[channels + c] -= left * left * rows;

@@ -9,22 +9,21 @@ from torch import Tensor
 
 from laconvnet.ops.native import library
 
+Tensors = dict[str, Tensor | None]
 
-def _call(name: str, x: Tensor, slope: float | None, **values: Tensor | float | None) -> None:
+
+def _call(name: str, x: Tensor, slope: float | None, tensors: Tensors, momentum: float = 0.0, eps: float = 0.0) -> None:
     loaded = library.load()
     if isinstance(loaded, str):
         raise RuntimeError(loaded)
-    call = library.NormAct(
-        x=x.data_ptr(),
-        rows=x.numel() // x.shape[1],
-        channels=x.shape[1],
-        silu=slope is None,
-        slope=slope or 0.0,
-        bfloat16=x.dtype == torch.bfloat16,
-        threads=torch.get_num_threads(),
-        capability=library.choose_capability(loaded)[1],
-        **{key: value.data_ptr() if isinstance(value, Tensor) else value for key, value in values.items()},
-    )
+    call = library.NormAct(x=x.data_ptr())
+    for key, tensor in tensors.items():
+        if tensor is not None:
+            setattr(call, key, tensor.data_ptr())
+    call.rows, call.channels = x.numel() // x.shape[1], x.shape[1]
+    call.silu, call.slope, call.momentum, call.eps = slope is None, slope or 0.0, momentum, eps
+    call.bfloat16, call.threads = x.dtype == torch.bfloat16, torch.get_num_threads()
+    call.capability = library.choose_capability(loaded)[1]
     if loaded.functions[name](ctypes.byref(call)):
         raise MemoryError(f"no memory for the sums of {name} on {tuple(x.shape)}")
 
@@ -55,9 +54,9 @@ def forward(
         slope: of the activation below 0; None is SiLU.
     """
     out, mean, inverse = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
-    numbers = {"weight": weight, "bias": bias, "running_mean": running_mean, "running_var": running_var}
-    results = {"out": out, "mean": mean, "inverse": inverse}
-    _call("norm_act", x, slope, residual=residual, momentum=momentum, eps=eps, **numbers, **results)
+    given: Tensors = {"weight": weight, "bias": bias, "residual": residual}
+    changed: Tensors = {"running_mean": running_mean, "running_var": running_var}
+    _call("norm_act", x, slope, {**given, **changed, "out": out, "mean": mean, "inverse": inverse}, momentum, eps)
     return out, mean, inverse
 
 
@@ -75,7 +74,7 @@ def backward(
     """The gradients of x, weight, bias and residual; grad (N, C, H, W), channels last, the others as in `forward`."""
     grad_x, grad_weight, grad_bias = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(bias)
     grad_residual = None if residual is None else torch.empty_like(residual)
-    numbers = {"weight": weight, "bias": bias, "mean": mean, "inverse": inverse}
-    results = {"out": grad_x, "grad_weight": grad_weight, "grad_bias": grad_bias, "grad_residual": grad_residual}
-    _call("norm_act_backward", x, slope, grad=grad, residual=residual, **numbers, **results)
+    given: Tensors = {"grad": grad, "weight": weight, "bias": bias, "residual": residual}
+    given |= {"mean": mean, "inverse": inverse, "out": grad_x, "grad_residual": grad_residual}
+    _call("norm_act_backward", x, slope, {**given, "grad_weight": grad_weight, "grad_bias": grad_bias})
     return grad_x, grad_weight, grad_bias, grad_residual
