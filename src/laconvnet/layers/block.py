@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from laconvnet.layers.checkpointing import checkpointed
 from laconvnet.layers.generator import TextMemory
 from laconvnet.layers.laconv import LaConv, LanguageConv
-from laconvnet.ops.convolution import convolve
 from laconvnet.ops.norm_act import norm_act
 
 Memory = TextMemory | Tensor
@@ -74,7 +73,5 @@ class LaConvBlock(nn.Module):
         """x (N, dim, H, W) under sentences that were read, one for each or one for all; returns (N, dim, H, W)."""
         expand, norm, activation, project, last_norm = self.mlp
         x = checkpointed(self, norm_act, checkpointed(self, self.conv, x, memory), self.norm, activation, x)
-        hidden = checkpointed(
-            self, lambda hidden: convolve(project, norm_act(hidden, norm, activation)), convolve(expand, x)
-        )
+        hidden = checkpointed(self, lambda hidden: project(norm_act(hidden, norm, activation)), expand(x))
         return checkpointed(self, norm_act, hidden, last_norm, activation, x)

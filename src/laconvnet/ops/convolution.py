@@ -11,11 +11,16 @@ from laconvnet.ops.eager import is_eager
 from laconvnet.ops.layout import has_channels_last
 
 
+_BLOCK = 16
+"""Channels that a convolution computes together."""
+
+
 def convolve(conv: nn.Module, x: Tensor) -> Tensor:
     """``conv(x)``.
 
-    A 1x1 kernel over channels that are last in memory is a product of matrices. Of a 3x3 kernel dilated so far that its
-    taps see less of the map than of the padding, what they see there is left out, in the backward pass or altogether.
+    A 1x1 kernel to a few channels is a product with a narrow matrix, where a convolution fills whole blocks of channels.
+    Of a 3x3 kernel dilated so far that its taps see less of the map than of the padding, what they see there is left
+    out, in the backward pass or altogether.
 
     Args:
         conv: a convolution, or what stands in its place.
@@ -26,7 +31,7 @@ def convolve(conv: nn.Module, x: Tensor) -> Tensor:
     """
     if not isinstance(conv, nn.Conv2d) or conv.groups > 1 or conv.stride != (1, 1) or x.device.type != "cpu":
         return conv(x)  # type: ignore[no-any-return]
-    if conv.kernel_size == (1, 1) and has_channels_last(x):
+    if conv.kernel_size == (1, 1) and conv.out_channels < _BLOCK and has_channels_last(x):
         return F.linear(x.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias).permute(0, 3, 1, 2)
     if conv.kernel_size == (3, 3) and conv.padding == conv.dilation and conv.bias is None:
         share = max(x.shape[2:]) / min(conv.dilation)
