@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from laconvnet.ops.eager import is_eager
 from laconvnet.ops.layout import has_channels_last
 
-
 _BLOCK = 16
 """Channels that a convolution computes together."""
 
@@ -18,9 +17,9 @@ _BLOCK = 16
 def convolve(conv: nn.Module, x: Tensor) -> Tensor:
     """``conv(x)``.
 
-    A 1x1 kernel to a few channels is a product with a narrow matrix, where a convolution fills whole blocks of channels.
-    Of a 3x3 kernel dilated so far that its taps see less of the map than of the padding, what they see there is left
-    out, in the backward pass or altogether.
+    A 1x1 kernel to a few channels is a product with a narrow matrix, where a convolution fills blocks of channels. Of a
+    3x3 kernel dilated so far that its taps see less of the map than of the padding, what they see there is left out, in
+    the backward pass or altogether.
 
     Args:
         conv: a convolution, or what stands in its place.
