@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from laconvnet.language.encoder import AttentivePooling, UnbiasedLayerNorm
 from laconvnet.models.backbone import ConvNormAct
+from laconvnet.ops.autocast import autocast_dtype
 from laconvnet.ops.convolution import convolve
 
 
 def _for_layer(layer: nn.Conv2d | nn.Linear, x: Tensor) -> Tensor:
     """x in the number format of a layer's weight, unless autocast chooses the format."""
-    return x if torch.is_autocast_enabled(x.device.type) else x.to(layer.weight.dtype)
+    return x if autocast_dtype(x) else x.to(layer.weight.dtype)
 
 
 class BoxHead(nn.Module):
@@ -74,7 +75,7 @@ def _enlarge(x: Tensor, factor: int) -> Tensor:
 
     What is to be differentiated is multiplied by the matrices of the interpolation: the gradient is as fast then.
     """
-    if not x.requires_grad:
+    if not x.requires_grad or x.device.type == "meta":
         return F.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=True)
     with torch.autocast(x.device.type, enabled=False):
         x = x if x.dtype == torch.float64 else x.float()

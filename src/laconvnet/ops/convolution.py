@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from laconvnet.ops.autocast import autocast_dtype
 from laconvnet.ops.eager import is_eager
 from laconvnet.ops.layout import has_channels_last
 
@@ -42,8 +43,7 @@ def convolve(conv: nn.Module, x: Tensor) -> Tensor:
 
 
 def _dilated(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
-    if torch.is_autocast_enabled("cpu"):
-        dtype = torch.get_autocast_dtype("cpu")
+    if dtype := autocast_dtype(x):
         x, weight = x.to(dtype), weight.to(dtype)
     out: Tensor = _Dilated.apply(x, weight, dilation)  # type: ignore[no-untyped-call]
     return out

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from laconvnet.ops.autocast import autocast_dtype
 from laconvnet.ops.eager import is_eager
 
 
@@ -22,8 +23,7 @@ def pointwise_planes(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     Returns:
         (N, O, H, W).
     """
-    if torch.is_autocast_enabled(x.device.type):
-        dtype = torch.get_autocast_dtype(x.device.type)
+    if dtype := autocast_dtype(x):
         x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
     product = _PointwisePlanes.apply if is_eager(x, weight, bias) else _product
     out: Tensor = product(x.flatten(2).transpose(1, 2), weight, bias)
