@@ -93,7 +93,7 @@ class AttentivePooling(nn.Module):
 
     def pool(self, x: Tensor, scores: Tensor) -> Tensor:
         """The mean of x under the softmax of the scores, and the linear map: (N, out_dim)."""
-        return self.merge((scores.softmax(1)[:, :, None] * x).sum(1))  # type: ignore[no-any-return]
+        return self.merge((scores.softmax(1)[:, None] @ x).squeeze(1))  # type: ignore[no-any-return]
 
 
 class TextEncoder(nn.Module):

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from laconvnet.layers.checkpointing import checkpointed
 from laconvnet.layers.generator import TextMemory
 from laconvnet.layers.laconv import LaConv, LanguageConv
+from laconvnet.ops.norm_act import norm_act
 
 Memory = TextMemory | Tensor
 """What a block keeps of sentences: keys and values, or (N, D) where it reads the pooled sentence."""
@@ -72,12 +72,6 @@ class LaConvBlock(nn.Module):
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         """x (N, dim, H, W) under sentences that were read, one for each or one for all; returns (N, dim, H, W)."""
         expand, norm, activation, project, last_norm = self.mlp
-        x = checkpointed(self, _join, x, checkpointed(self, self.conv, x, memory), self.norm)
-        hidden = checkpointed(self, lambda hidden: project(activation(norm(hidden))), expand(x))
-        return checkpointed(self, _join, x, hidden, last_norm)
-
-
-def _join(x: Tensor, change: Tensor, norm: nn.Module) -> Tensor:
-    """A residual path: SiLU(x + norm(change))."""
-    x = x + norm(change)
-    return F.silu(x, inplace=not x.requires_grad)
+        x = checkpointed(self, norm_act, checkpointed(self, self.conv, x, memory), self.norm, activation, x)
+        hidden = checkpointed(self, lambda hidden: project(norm_act(hidden, norm, activation)), expand(x))
+        return checkpointed(self, norm_act, hidden, last_norm, activation, x)

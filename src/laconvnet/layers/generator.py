@@ -6,15 +6,20 @@ L words, D width of a word, c width of the condition, m heads.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from laconvnet.layers.position import sine_position
+from laconvnet.ops.layout import has_channels_last, in_planes, laid_out_like
+from laconvnet.ops.norm_act import norm_act
 
 Position = Literal["sine", "sine_normalized", "none"]
+
+
+_RELU = nn.ReLU(inplace=True)
 
 
 @dataclass(frozen=True)
@@ -100,12 +105,14 @@ class ParameterGenerator(nn.Module):
         return read_text(self.key, self.value, self.num_heads, text, text_mask)
 
     def _position_code(self, x: Tensor) -> Tensor:
-        """The code for maps like x, kept until another size, dtype or device comes."""
+        """The code for maps like x, kept until another size, layout, dtype or device comes."""
         code = self._code
-        if code is None or code.shape[1:] != x.shape[1:] or code.dtype != x.dtype or code.device != x.device:
+        alike = code is not None and code.shape[1:] == x.shape[1:] and has_channels_last(code) == has_channels_last(x)
+        if code is None or not alike or code.dtype != x.dtype or code.device != x.device:
             with torch.inference_mode(False):  # made while predicting, it may be used in training
                 normalize = self.position == "sine_normalized"
                 code = sine_position(*x.shape[1:], normalize=normalize, device=x.device, dtype=x.dtype)
+                code = laid_out_like(code, x)
             if not torch.compiler.is_compiling():  # a graph is to depend on its inputs alone
                 self._code = code
         return code
@@ -125,7 +132,7 @@ class ParameterGenerator(nn.Module):
         # A 1x1 convolution of pixels packed s x s is an s x s convolution with stride s.
         weight = self.query.weight.view(-1, x.shape[1], self.packing, self.packing)
         query = F.conv2d(x, weight, self.query.bias, stride=self.packing)
-        return attend(query.flatten(2), memory)
+        return attend(in_planes(query).flatten(2), memory)
 
     def forward(self, x: Tensor, memory: TextMemory) -> Tensor:
         """The condition C of Eq. 3 at full resolution.
@@ -138,7 +145,18 @@ class ParameterGenerator(nn.Module):
             (N, c, H, W), non-negative.
         """
         attention = F.dropout(self.attention(x, memory), self.dropout, self.training)
-        read = (memory.value @ attention.to(memory.value.dtype)).flatten(1, 2)
-        tokens = read.view(*read.shape[:2], x.shape[2] // self.packing, x.shape[3] // self.packing)
-        condition = F.pixel_shuffle(self.merge(tokens).relu_(), self.packing)
-        return self.norm(condition).relu_()  # type: ignore[no-any-return]
+        read = (memory.value @ attention.to(memory.value.dtype)).flatten(1, 2).transpose(1, 2)
+        merged = F.linear(read, *self._merge_pixel_by_pixel()).relu_()
+        return norm_act(self._side_by_side(merged, *x.shape[2:]), self.norm, _RELU)
+
+    def _merge_pixel_by_pixel(self) -> tuple[Tensor, Tensor]:
+        """Weight (s*s*c, c) and bias (s*s*c) of `merge`, the c numbers of a pixel side by side."""
+        channels = self.merge.in_channels
+        weight = self.merge.weight.view(channels, -1, channels).transpose(0, 1).flatten(0, 1)
+        return weight, cast(Tensor, self.merge.bias).view(channels, -1).t().flatten()
+
+    def _side_by_side(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        """The pixels of tokens (N, P, s*s*c) as a map (N, c, H, W), channels last in memory."""
+        s, channels = self.packing, self.merge.in_channels
+        pixels = tokens.view(-1, height // s, width // s, s, s, channels).transpose(2, 3)
+        return pixels.reshape(-1, height, width, channels).permute(0, 3, 1, 2)

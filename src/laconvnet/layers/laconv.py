@@ -1,11 +1,14 @@
 """LaConv: a convolution whose kernels are generated from the sentence, one for every position (Sec. 3.1)."""
 
-import torch
+from typing import cast
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from laconvnet.layers.generator import ParameterGenerator, Position, TextMemory
 from laconvnet.ops import GroupLayout, dynamic_conv2d
+from laconvnet.ops.layout import in_planes, laid_out_like
+from laconvnet.ops.planes import pointwise_planes
 
 
 class LaConv(nn.Module):
@@ -67,9 +70,8 @@ class LaConv(nn.Module):
 
     def kernels(self, x: Tensor, memory: TextMemory) -> Tensor:
         """The generated kernels W of Eq. 3: (N, groups, K*K, H, W)."""
-        condition = self.generator(x, memory).flatten(2)
-        weight = self.predict.weight.flatten(1).expand(x.shape[0], -1, -1)
-        kernels = torch.baddbmm(self.predict.bias[:, None], weight, condition)  # type: ignore[index]
+        condition, bias = self.generator(x, memory), cast(Tensor, self.predict.bias)
+        kernels = pointwise_planes(condition, self.predict.weight.flatten(1), bias)
         return kernels.view(x.shape[0], self.groups, self.kernel_size**2, *x.shape[2:])
 
     def forward(self, x: Tensor, memory: TextMemory) -> Tensor:
@@ -80,7 +82,9 @@ class LaConv(nn.Module):
         """
         weight = self.kernels(x, memory)
         dropout = self.kernel_dropout if self.training else 0.0
-        return dynamic_conv2d(x.to(weight.dtype), weight, group_layout=self.group_layout, dropout=dropout)
+        planes = in_planes(x).to(weight.dtype)
+        out = dynamic_conv2d(planes, weight, group_layout=self.group_layout, dropout=dropout)
+        return laid_out_like(out, x)
 
 
 class LanguageConv(nn.Module):
@@ -128,4 +132,5 @@ class LanguageConv(nn.Module):
         predicted = self.predict(sentence.to(self.predict.weight.dtype))
         weight = F.dropout(predicted, self.kernel_dropout, self.training)
         weight = weight.view(sentence.shape[0], self.groups, -1, 1, 1).expand(x.shape[0], -1, -1, *x.shape[2:])
-        return dynamic_conv2d(x.to(weight.dtype), weight, group_layout=self.group_layout)
+        out = dynamic_conv2d(in_planes(x).to(weight.dtype), weight, group_layout=self.group_layout)
+        return laid_out_like(out, x)

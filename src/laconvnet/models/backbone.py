@@ -8,14 +8,22 @@ from torch import Tensor, nn
 from laconvnet.layers import LaConv, LaConvBlock, LanguageConv, Memory, Sentence
 from laconvnet.layers.checkpointing import checkpointed
 from laconvnet.models.config import BackboneConfig, SentenceConfig
+from laconvnet.ops.convolution import convolve
+from laconvnet.ops.layout import channels_last, has_channels_last
+from laconvnet.ops.norm_act import norm_act
 
 
 def space_to_depth(x: Tensor) -> Tensor:
     """Move each 2x2 square into the channels: (N,C,H,W) to (N,4C,H/2,W/2), in blocks TL, BL, TR, BR of C channels.
 
+    Channels that were last in memory stay last.
+
     This is the authors' order, which their weights rely on; `pixel_unshuffle` orders channels differently.
     """
     n, c, h, w = x.shape
+    if has_channels_last(x):
+        squares = x.permute(0, 2, 3, 1).view(n, h // 2, 2, w // 2, 2, c)
+        return squares.permute(0, 1, 3, 4, 2, 5).reshape(n, h // 2, w // 2, 4 * c).permute(0, 3, 1, 2)
     squares = x.view(n, c, h // 2, 2, w // 2, 2)
     return squares.permute(0, 5, 3, 1, 2, 4).reshape(n, 4 * c, h // 2, w // 2)
 
@@ -52,14 +60,7 @@ class ConvNormAct(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_dim, H, W) to (N, out_dim, H / stride, W / stride)."""
         conv, norm, activation = self
-        return checkpointed(self, lambda y: activation(_normalise(norm, y)), conv(x))
-
-
-def _normalise(norm: nn.Module, x: Tensor) -> Tensor:
-    """BatchNorm; a single number a channel has no statistics of its own, and is judged by the running ones."""
-    if isinstance(norm, nn.BatchNorm2d) and norm.training and x.numel() == x.shape[1]:
-        return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
-    return norm(x)  # type: ignore[no-any-return]
+        return checkpointed(self, lambda y: norm_act(y, norm, activation), convolve(conv, x))
 
 
 def _stem(config: BackboneConfig) -> nn.Sequential:
@@ -166,7 +167,11 @@ class LaConvNetBackbone(nn.Module):
         Returns:
             The map of every stage by its stride s, (N, channels, H / s, W / s).
         """
-        x = self.stem(images)
+        first, second = self.stem
+        x = first(images)
+        if self.training and x.device.type == "cpu":  # there, products and norms learn faster so
+            x = channels_last(x)
+        x = second(x)
         maps = {}
         for stride, stage, memory in zip(self.strides, self.stages, memories, strict=True):
             maps[stride] = x = stage(x, memory)

@@ -8,6 +8,13 @@ from torch import Tensor, nn
 
 from laconvnet.language.encoder import AttentivePooling, UnbiasedLayerNorm
 from laconvnet.models.backbone import ConvNormAct
+from laconvnet.ops.autocast import autocast_dtype
+from laconvnet.ops.convolution import convolve
+
+
+def _for_layer(layer: nn.Conv2d | nn.Linear, x: Tensor) -> Tensor:
+    """x in the number format of a layer's weight, unless autocast chooses the format."""
+    return x if autocast_dtype(x) else x.to(layer.weight.dtype)
 
 
 class BoxHead(nn.Module):
@@ -30,8 +37,8 @@ class BoxHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_dim, h, w) to (N, 5, h, w): offsets x, y and log sizes w, h in strides, objectness logit."""
-        x = self.convs(self.stem(x)).to(self.box.weight.dtype)
-        return torch.cat([self.box(x), self.objectness(x)], 1)
+        x = _for_layer(self.box, self.convs(self.stem(x)))
+        return torch.cat([convolve(self.box, x), convolve(self.objectness, x)], 1)
 
 
 class MaskHead(nn.Module):
@@ -57,10 +64,31 @@ class MaskHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_dim, h, w) at stride 8 to logits (N, 1, 8h, 8w) in input pixels."""
-        whole = self.whole(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
+        whole = self.whole(F.avg_pool2d(x, x.shape[2:])).expand(-1, -1, *x.shape[2:])
         seen = torch.cat([branch(x) for branch in self.local] + [whole], 1)
-        logits = self.out(seen.to(self.out.weight.dtype))
-        return F.interpolate(logits, scale_factor=8.0, mode="bilinear", align_corners=True)
+        logits = convolve(self.out, _for_layer(self.out, seen))
+        return _enlarge(logits, 8)
+
+
+def _enlarge(x: Tensor, factor: int) -> Tensor:
+    """Bilinear interpolation of x (N, C, H, W) to (N, C, factor * H, factor * W), corners on corners.
+
+    What is to be differentiated is multiplied by the matrices of the interpolation: the gradient is as fast then.
+    """
+    if not x.requires_grad or x.device.type == "meta":
+        return F.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=True)
+    with torch.autocast(x.device.type, enabled=False):
+        x = x if x.dtype == torch.float64 else x.float()
+        rows, columns = (
+            F.interpolate(
+                torch.eye(size, dtype=x.dtype, device=x.device)[None],
+                size=factor * size,
+                mode="linear",
+                align_corners=True,
+            )[0]
+            for size in x.shape[2:]
+        )
+        return rows.t() @ x @ columns
 
 
 class PooledHead(nn.Module):
@@ -100,7 +128,7 @@ class PooledHead(nn.Module):
         Returns:
             Logits (N, out_dim), and where it looked for them: (N, h, w), the logits of a softmax over positions.
         """
-        positions = x.flatten(2).transpose(1, 2).to(words.dtype)
+        positions = _for_layer(self.pool_image.merge, x.flatten(2).transpose(1, 2))
         scores = self.pool_image.scores(positions)
         pooled = self.pool_image.pool(positions, scores) + self.pool_text(words, mask)
         return self.perceptron(self.norm(pooled)), scores.view(x.shape[0], *x.shape[2:])

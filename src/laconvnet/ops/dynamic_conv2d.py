@@ -13,7 +13,7 @@ from torch.utils.flop_counter import register_flop_formula
 
 from laconvnet.ops.backends import BACKENDS, PLAIN, asked_for_plain, select_backend
 from laconvnet.ops.dropout import Dropout
-from laconvnet.ops.plain import is_plain
+from laconvnet.ops.eager import is_unrecorded
 from laconvnet.ops.reference import GroupLayout
 
 
@@ -194,6 +194,6 @@ def dynamic_conv2d(
     seed = torch.randint(2**63 - 1, (), device=x.device) if dropout else None
     if asked_for_plain():
         return BACKENDS[PLAIN].forward(x, weight, group_layout, _dropout(dropout, seed))
-    if is_plain(x, weight):
+    if is_unrecorded(x, weight):
         return select_backend(x, _kernel_size(weight)).forward(x, weight, group_layout, _dropout(dropout, seed))
     return torch.ops.laconvnet.dynamic_conv2d(x, weight, group_layout, dropout, seed)  # type: ignore[no-any-return]

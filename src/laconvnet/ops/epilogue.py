@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from laconvnet.ops import native
+from laconvnet.ops.eager import is_eager
 from laconvnet.ops.native import epilogue
-from laconvnet.ops.plain import is_plain
 
 
 def _is_native(x: Tensor, numbers: tuple[tuple[Tensor | None, tuple[int, ...]], ...], like: Tensor | None) -> bool:
@@ -17,15 +17,20 @@ def _is_native(x: Tensor, numbers: tuple[tuple[Tensor | None, tuple[int, ...]], 
 
     What is to be differentiated, transformed or put in a graph is left to PyTorch.
     """
-    given = [(each, shape, torch.float32) for each, shape in numbers if each is not None]
-    given += [] if like is None else [(like, tuple(x.shape), x.dtype)]
-    if not is_plain(x, *(each for each, *_ in given)) or native.why_not(x, 1) is not None or not _is_local(x):
+    if not is_eager(x, like, *(values for values, _ in numbers)):
         return False
-    return all(_is_local(each) and (each.shape, each.dtype) == (shape, dtype) for each, shape, dtype in given)
+    if native.why_not(x, 1) is not None or not _is_plain(x):
+        return False
+    if like is not None and not (_is_plain(like) and (like.shape, like.dtype) == (x.shape, x.dtype)):
+        return False
+    return all(
+        values is None or (_is_plain(values) and (values.shape, values.dtype) == (shape, torch.float32))
+        for values, shape in numbers
+    )
 
 
-def _is_local(x: Tensor) -> bool:
-    """Whether a tensor is memory of this machine, in one piece, without a gradient."""
+def _is_plain(x: Tensor) -> bool:
+    """Whether a tensor is memory of this machine, in one piece, that no gradient asks for."""
     return x.device.type == "cpu" and x.is_contiguous() and not x.requires_grad
 
 

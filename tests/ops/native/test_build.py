@@ -60,3 +60,12 @@ def test_skipping(folder, monkeypatch):
     monkeypatch.setenv(build.SKIP_VARIABLE, "1")
     assert build.build() == "LACONVNET_SKIP_NATIVE was set"
     assert not build.LIBRARY.exists()
+
+
+def test_a_compiler_older_than_an_instruction_set_makes_the_others(folder, monkeypatch):
+    refuse = 'case "$*" in *avx512bf16*) exit 1;; esac'
+    script = f'{refuse}; made="$*"; while [ "$1" != -o ]; do shift; done; echo "$made" > "$2"'
+    monkeypatch.setenv("CXX", compiler(folder, script))
+    assert build.build() is None
+    linked = build.LIBRARY.read_text()
+    assert "kernels-baseline.o" in linked and "avx512_bf16" not in linked

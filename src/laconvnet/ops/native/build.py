@@ -30,12 +30,11 @@ FLAGS = ("-O3", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=fas
 # Kernels are compiled once per instruction set; which one runs is decided on the machine that runs them.
 CAPABILITIES: dict[str, tuple[str, ...]] = {"baseline": ()}
 if platform.machine().lower() in ("x86_64", "amd64"):
+    AVX512 = *("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"), "-mprefer-vector-width=512"
     CAPABILITIES |= {
         "avx2": ("-mavx2", "-mfma"),
-        "avx512": (
-            *("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"),
-            "-mprefer-vector-width=512",
-        ),
+        "avx512": AVX512,
+        "avx512_bf16": (*AVX512, "-mavx512bf16"),
     }
 
 
@@ -52,11 +51,27 @@ def _compile(compiler: list[str], arguments: tuple[str, ...]) -> None:
         raise OSError(f"{command}\nended with code {result.returncode}\n{result.stderr or result.stdout}")
 
 
+def _known_capabilities(compiler: list[str], folder: str) -> dict[str, tuple[str, ...]]:
+    """Those that a compiler can compile for; the one of bfloat16 is younger than some compilers."""
+    known = dict(CAPABILITIES)
+    if flags := known.get("avx512_bf16"):
+        probe = 'int main() { return __builtin_cpu_supports("avx512bf16"); }'
+        command = (*compiler, *flags, "-x", "c++", "-c", "-", "-o", f"{folder}/probe.o")
+        if subprocess.run(command, input=probe, capture_output=True, text=True, errors="replace").returncode:
+            del known["avx512_bf16"]
+    return known
+
+
 def _build(compiler: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="laconvnet-") as folder:
-        jobs: list[tuple[str, ...]] = [(*FLAGS, "-c", str(HERE / "library.cpp"), "-o", f"{folder}/library.o")]
-        for name, flags in CAPABILITIES.items():
-            for source in "kernels", "epilogue", "limit":
+        known = _known_capabilities(compiler, folder)
+        common = (*FLAGS, *(f"-DWITH_{name}" for name in known))
+        jobs: list[tuple[str, ...]] = [
+            (*common, "-c", str(HERE / f"{source}.cpp"), "-o", f"{folder}/{source}.o")
+            for source in ("library", "transpose")
+        ]
+        for name, flags in known.items():
+            for source in "kernels", "epilogue", "norm", "limit":
                 made = (str(HERE / f"{source}.cpp"), "-o", f"{folder}/{source}-{name}.o")
                 jobs.append((*FLAGS, *flags, f"-DCAPABILITY={name}", "-c", *made))
         with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -3,56 +3,9 @@
 #include <algorithm>
 
 #include "epilogue.h"
-#include "vector.h"
+#include "lanes.h"
 
 namespace {
-
-// All lanes of a register, or the first few.
-struct AllLanes {
-    template <class T> Vec load(const T *p) const { return ::load(p); }
-    template <class T> void store(T *p, Vec v) const { ::store(p, v); }
-};
-struct FirstLanes {
-    int count;
-    template <class T> Vec load(const T *p) const { return load_part(p, 0, count); }
-    template <class T> void store(T *p, Vec v) const { store_part(p, v, count); }
-};
-
-// `work(at, lanes)` for each register of so many numbers.
-template <class Work>
-inline __attribute__((always_inline)) void for_each_register(int64_t count, const Work &work) {
-    int64_t at = 0;
-    for (; at + LANES <= count; at += LANES) work(at, AllLanes{});
-    if (at < count) work(at, FirstLanes{(int)(count - at)});
-}
-
-// 2^t for -126 <= t <= 126: the nearest integer goes to the exponent, the rest through a polynomial of least relative
-// error, 7e-8 or, where that is enough, 7e-5.
-template <bool coarse>
-inline Vec power_of_two(Vec t) {
-    const Vec to_integer = Vec{} + 12582912.0f;  // 1.5 * 2^23: a sum with it keeps the integer in its last bits
-    Vec shifted = t + to_integer, f = t - (shifted - to_integer), p;
-    if constexpr (coarse) {
-        p = f * 0.0551716685f + 0.242611125f;
-        p = p * f + 0.693260968f;
-        p = p * f + 0.999928057f;
-    } else {
-        p = f * 0.00132764725f + 0.00967554096f;
-        p = p * f + 0.0555071309f;
-        p = p * f + 0.240221202f;
-        p = p * f + 0.693146944f;
-        p = p * f + 1.00000012f;
-    }
-    return (Vec)((Bits)p + ((Bits)shifted << 23));
-}
-
-// v / (1 + e^-v), but never nearer to 0 than -1e-36 far below 0, at minus infinity too; NaN stays NaN.
-template <bool coarse>
-inline Vec silu(Vec v) {
-    v = larger(Vec{} - 87.0f, v);
-    Vec t = smaller(Vec{} + 87.0f, v) * -1.44269504f;
-    return v * reciprocal<coarse>(1.0f + power_of_two<coarse>(t));
-}
 
 template <class T>
 void run_affine_silu(const AffineSilu &a, int64_t begin, int64_t end) {

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <exception>
+#include <new>
 #include <thread>
 #include <vector>
 
 #include "epilogue.h"
+#include "norm.h"
 #include "problem.h"
+#include "transpose.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -15,14 +19,18 @@
     void run_task_##capability(const Plan &, int64_t);                         \
     void affine_silu_##capability(const AffineSilu &, bool, int64_t, int64_t); \
     void unpack_##capability(const Unpack &, bool, int64_t, int64_t);          \
+    void norm_##capability(NormStep, const NormPass &, int64_t, int64_t, float *); \
     float multiply_add_loads_##capability(int64_t rounds)
 #define FUNCTIONS(capability) \
-    run_task_##capability, affine_silu_##capability, unpack_##capability, multiply_add_loads_##capability
+    run_task_##capability, affine_silu_##capability, unpack_##capability, norm_##capability, multiply_add_loads_##capability
 
 DECLARE(baseline);
 #if defined(__x86_64__)
 DECLARE(avx2);
 DECLARE(avx512);
+#endif
+#if defined(WITH_avx512_bf16)
+DECLARE(avx512_bf16);
 #endif
 
 namespace {
@@ -33,18 +41,26 @@ struct Capability {
     RunTask run;
     RunAffineSilu affine_silu;
     RunUnpack unpack;
+    RunNorm norm;
     float (*multiply_add_loads)(int64_t rounds);
     bool (*here)();
 };
 
+#if defined(__x86_64__)
+bool has_avx512() {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
+#endif
+
 // From the best to the one that always works.
 const Capability CAPABILITIES[] = {
+#if defined(WITH_avx512_bf16)
+    {"avx512_bf16", 16, FUNCTIONS(avx512_bf16),
+     [] { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }},
+#endif
 #if defined(__x86_64__)
-    {"avx512", 16, FUNCTIONS(avx512),
-     [] {
-         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-     }},
+    {"avx512", 16, FUNCTIONS(avx512), has_avx512},
     {"avx2", 8, FUNCTIONS(avx2),
      [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
 #endif
@@ -130,6 +146,97 @@ int execute(Pass pass, const Problem &p) {
     return !share_tasks(threads, plan.tasks, [&](int64_t task) { run(plan, task); });
 }
 
+// The rows of a map with channels last, in pieces that do not depend on the number of threads, nor do the sums.
+class NormRows {
+public:
+    explicit NormRows(const NormAct &call)
+        : call_(call), run_(chosen_capability(call.capability).norm),
+          piece_(std::max<int64_t>(1, PIECE / call.channels)), pieces_((call.rows + piece_ - 1) / piece_) {}
+
+    int64_t pieces() const { return pieces_; }
+    int64_t begin(int64_t piece) const { return std::min(call_.rows, piece * piece_); }
+
+    void write(NormStep step, const NormPass &pass) const {
+        share_tasks(call_.threads, pieces_, [&](int64_t task) { run_(step, pass, begin(task), begin(task + 1), nullptr); });
+    }
+
+    // (pieces, 2, channels)
+    std::vector<float> sum(NormStep step, const NormPass &pass) const {
+        int64_t width = 2 * call_.channels;
+        std::vector<float> parts(pieces_ * width);
+        bool done = share_tasks(call_.threads, pieces_, [&](int64_t task) {
+            run_(step, pass, begin(task), begin(task + 1), parts.data() + task * width);
+        });
+        if (!done) throw std::bad_alloc();
+        return parts;
+    }
+
+private:
+    const NormAct &call_;
+    RunNorm run_;
+    int64_t piece_, pieces_;
+};
+
+void norm_act(const NormAct &a) {
+    const NormRows rows(a);
+    const int64_t C = a.channels;
+    const double n = (double)a.rows;
+    std::vector<float> scale(C), shift(C);
+    NormPass pass{&a, scale.data(), shift.data(), nullptr, nullptr};
+    const std::vector<float> parts = rows.sum(NormStep::moments, pass);
+    std::vector<double> mean(C), squares(C);
+    for (int64_t p = 0; p < rows.pieces(); p++)
+        for (int64_t c = 0; c < C; c++) mean[c] += (rows.begin(p + 1) - rows.begin(p)) / n * parts[2 * p * C + c];
+    for (int64_t p = 0; p < rows.pieces(); p++)
+        for (int64_t c = 0; c < C; c++) {
+            double away = parts[2 * p * C + c] - mean[c];
+            squares[c] += parts[(2 * p + 1) * C + c] + (rows.begin(p + 1) - rows.begin(p)) * away * away;
+        }
+    for (int64_t c = 0; c < C; c++) {
+        double inverse = 1 / std::sqrt(squares[c] / n + a.eps);
+        a.mean[c] = (float)mean[c];
+        a.inverse[c] = (float)inverse;
+        a.running_mean[c] = (float)((1 - a.momentum) * a.running_mean[c] + a.momentum * mean[c]);
+        a.running_var[c] = (float)((1 - a.momentum) * a.running_var[c] + a.momentum * squares[c] / (n - 1));
+        scale[c] = (float)(a.weight[c] * inverse);
+        shift[c] = (float)(a.bias[c] - mean[c] * scale[c]);  // of the rounded scale: they nearly cancel
+    }
+    rows.write(NormStep::apply, pass);
+}
+
+void norm_act_backward(const NormAct &a) {
+    const NormRows rows(a);
+    const int64_t C = a.channels;
+    std::vector<float> scale(C), shift(C), slant(C), offset(C);
+    for (int64_t c = 0; c < C; c++) {
+        scale[c] = a.weight[c] * a.inverse[c];
+        shift[c] = (float)(a.bias[c] - (double)a.mean[c] * scale[c]);
+    }
+    NormPass pass{&a, scale.data(), shift.data(), slant.data(), offset.data()};
+    const std::vector<float> parts = rows.sum(NormStep::sums, pass);
+    std::vector<double> sums(2 * C);
+    for (int64_t p = 0; p < rows.pieces(); p++)
+        for (int64_t i = 0; i < 2 * C; i++) sums[i] += parts[2 * p * C + i];
+    for (int64_t c = 0; c < C; c++) {
+        double mean = sums[c] / a.rows, along = sums[C + c] / a.rows;
+        a.grad_bias[c] = (float)sums[c];
+        a.grad_weight[c] = (float)(sums[C + c] * a.inverse[c]);
+        slant[c] = (float)(-scale[c] * along * a.inverse[c] * a.inverse[c]);
+        offset[c] = (float)(-scale[c] * mean);
+    }
+    rows.write(NormStep::gradient, pass);
+}
+
+// 0, or 1 when memory ran out.
+int checked(void (*work)(const NormAct &), const NormAct &call) {
+    try {
+        work(call);
+    } catch (const std::bad_alloc &) {
+        return 1;
+    }
+    return 0;
+}
+
 // `run(begin, end)` over pieces of `count` units of `size` numbers each.
 template <class Run>
 void share_pieces(int64_t threads, int64_t count, int64_t size, const Run &run) {
@@ -141,7 +248,7 @@ void share_pieces(int64_t threads, int64_t count, int64_t size, const Run &run) 
 }  // namespace
 
 // Raised whenever a structure or a function below changes.
-EXPORT int laconvnet_interface() { return 3; }
+EXPORT int laconvnet_interface() { return 4; }
 
 EXPORT void laconvnet_use_openmp(void *gomp_parallel) { openmp_parallel = reinterpret_cast<Parallel>(gomp_parallel); }
 
@@ -155,6 +262,16 @@ EXPORT const char *laconvnet_capability(int index, int *here) {
 EXPORT int laconvnet_forward(const Problem *p) { return execute(Pass::forward, *p); }
 EXPORT int laconvnet_grad_input(const Problem *p) { return execute(Pass::grad_input, *p); }
 EXPORT int laconvnet_grad_weight(const Problem *p) { return execute(Pass::grad_weight, *p); }
+
+EXPORT int laconvnet_norm_act(const NormAct *call) { return checked(norm_act, *call); }
+EXPORT int laconvnet_norm_act_backward(const NormAct *call) { return checked(norm_act_backward, *call); }
+
+EXPORT void laconvnet_transpose(const Transpose *t) {
+    int64_t height = LINE / t->size, strips = t->count * ((t->rows + height - 1) / height), numbers = height * t->columns;
+    share_pieces(t->threads, strips, numbers, [&](int64_t begin, int64_t end) {
+        for (int64_t strip = begin; strip < end; strip++) turn_strip(*t, strip);
+    });
+}
 
 EXPORT void laconvnet_affine_silu(const AffineSilu *a, int is_bfloat16, int64_t threads, int64_t capability) {
     RunAffineSilu run = chosen_capability(capability).affine_silu;

@@ -13,7 +13,7 @@ import torch
 
 from laconvnet.ops.native.build import LIBRARY, NOT_BUILT
 
-INTERFACE = 3
+INTERFACE = 4
 CAPABILITY_VARIABLE = "LACONVNET_CPU_CAPABILITY"
 
 
@@ -52,13 +52,35 @@ class Unpack(ctypes.Structure):
     )
 
 
+class NormAct(ctypes.Structure):
+    """`NormAct` of norm.h, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("x", "residual", "weight", "bias", "mean", "inverse")),
+        *((name, ctypes.c_void_p) for name in ("running_mean", "running_var", "grad", "out", "grad_residual")),
+        *((name, ctypes.c_void_p) for name in ("grad_weight", "grad_bias")),
+        *((name, ctypes.c_int64) for name in ("rows", "channels", "silu", "bfloat16", "threads", "capability")),
+        *((name, ctypes.c_double) for name in ("slope", "momentum", "eps")),
+    )
+
+
+class Transpose(ctypes.Structure):
+    """`Transpose` of transpose.h, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("source", "target")),
+        *((name, ctypes.c_int64) for name in ("count", "rows", "columns", "size", "threads")),
+    )
+
+
 @dataclass(frozen=True)
 class Library:
     """The loaded library.
 
     Attributes:
-        functions: the three passes by name; each takes a `Problem` and returns 0, or 1 when memory ran out. And the
-            two epilogues; each takes its structure, whether numbers are bfloat16, threads and the capability's number.
+        functions: the three passes by name; each takes a `Problem` and returns 0, or 1 when memory ran out, and so do
+            the norm and its gradient, which take a `NormAct`. And the two epilogues; each takes its structure, whether
+            numbers are bfloat16, threads and the capability's number. And "transpose", which takes a `Transpose`.
         capabilities: instruction sets this machine has, best first, and their numbers.
         shares_threads: the passes run on PyTorch's own threads.
     """
@@ -124,13 +146,17 @@ def load() -> Library | str:
             capabilities[name.decode()] = index
         index += 1
     functions = {}
-    for name in ("forward", "grad_input", "grad_weight"):
+    passes = dict.fromkeys(("forward", "grad_input", "grad_weight"), Problem)
+    norms = dict.fromkeys(("norm_act", "norm_act_backward"), NormAct)
+    for name, structure in {**passes, **norms}.items():
         functions[name] = getattr(library, f"laconvnet_{name}")
-        functions[name].argtypes = (ctypes.POINTER(Problem),)
+        functions[name].argtypes = (ctypes.POINTER(structure),)
     for name, structure in (("affine_silu", AffineSilu), ("unpack", Unpack)):
         functions[name] = getattr(library, f"laconvnet_{name}")
         functions[name].argtypes = (ctypes.POINTER(structure), ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
         functions[name].restype = None
+    functions["transpose"] = library.laconvnet_transpose
+    functions["transpose"].argtypes, functions["transpose"].restype = (ctypes.POINTER(Transpose),), None
     return Library(functions, capabilities, share_threads(library))
 
 

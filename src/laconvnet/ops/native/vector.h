@@ -47,16 +47,33 @@ inline Vec load_aligned(const float *p) { return *reinterpret_cast<const Vec *>(
 
 inline void store_aligned(float *p, Vec v) { *reinterpret_cast<Vec *>(p) = v; }
 
-inline Vec widen(Halves h) {
-    return (Vec)(__builtin_convertvector(h, Bits) << 16);
+inline Bits to_bits(Halves h) {
+#if defined(__AVX512F__)
+    return (Bits)_mm512_maskz_cvtepu16_epi32(0xFFFF, (__m256i)h);
+#else
+    return __builtin_convertvector(h, Bits);
+#endif
 }
+
+inline Halves to_halves(Bits bits) {
+#if defined(__AVX512F__)
+    return (Halves)_mm512_maskz_cvtepi32_epi16(0xFFFF, (__m512i)bits);
+#else
+    return __builtin_convertvector(bits, Halves);
+#endif
+}
+
+inline Vec widen(Halves h) { return (Vec)(to_bits(h) << 16); }
 
 // To nearest, ties to even, as PyTorch rounds; NaN stays NaN.
 inline Halves narrow(Vec v) {
+#if defined(__AVX512BF16__)
+    return (Halves)_mm512_cvtneps_pbh((__m512)v);
+#endif
     Bits bits = (Bits)v;
     Bits rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
     Bits is_nan = (Bits)(v != v);
-    return __builtin_convertvector((rounded & ~is_nan) | (is_nan & 0x7FC0), Halves);
+    return to_halves((rounded & ~is_nan) | (is_nan & 0x7FC0));
 }
 
 inline Vec load(const bfloat16 *p) {
@@ -104,8 +121,31 @@ inline void store_part(bfloat16 *p, Vec v, int count) {
 }
 
 // Where v is NaN, NaN.
+#if defined(__AVX512F__)
+inline Vec larger(Vec bound, Vec v) { return (Vec)_mm512_maskz_max_ps(0xFFFF, (__m512)bound, (__m512)v); }
+inline Vec smaller(Vec bound, Vec v) { return (Vec)_mm512_maskz_min_ps(0xFFFF, (__m512)bound, (__m512)v); }
+#else
 inline Vec larger(Vec bound, Vec v) { return bound > v ? bound : v; }
 inline Vec smaller(Vec bound, Vec v) { return bound < v ? bound : v; }
+#endif
+
+inline Vec nearest_integer(Vec v) {
+#if defined(__AVX512F__)
+    return (Vec)_mm512_maskz_roundscale_ps(0xFFFF, (__m512)v, 0);
+#else
+    const Vec to_integer = Vec{} + 12582912.0f;  // 1.5 * 2^23: a sum with it keeps the integer in its last bits
+    return v + to_integer - to_integer;
+#endif
+}
+
+// v * 2^n, n whole and -126 <= n <= 126.
+inline Vec times_power_of_two(Vec v, Vec n) {
+#if defined(__AVX512F__)
+    return (Vec)_mm512_maskz_scalef_ps(0xFFFF, (__m512)v, (__m512)n);
+#else
+    return (Vec)((Bits)v + ((Bits)(n + 12582912.0f) << 23));
+#endif
+}
 
 // 1 / v to the last digit or, where that is enough, to 6e-5; v neither 0 nor denormal.
 template <bool coarse>
