@@ -5,9 +5,9 @@
     python benchmarks/train_step.py --profile
 
 A step is forward, loss, backward, clipping, AdamW and the running average, of the four tasks of
-`configs/recipes/scenes_t/7_same.yaml` on made-up pictures, or of pointing alone (``--tasks rec``). Each checkout runs its
-own copy of this script in a process of its own, all take turns, and process time counts, which other programs of a shared
-machine disturb less than the clock on the wall.
+`configs/recipes/scenes_t/7_same.yaml` on made-up pictures, or of pointing alone (``--tasks rec``). Each checkout runs
+its own copy of this script in a process of its own, all take turns, and process time counts, which other programs of a
+shared machine disturb less than the clock on the wall.
 """
 
 from __future__ import annotations
