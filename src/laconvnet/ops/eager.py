@@ -15,8 +15,8 @@ def is_eager(*tensors: Tensor | None) -> bool:
 def is_unrecorded(*tensors: Tensor) -> bool:
     """Whether tensors are nothing but memory, and no gradient or mode notes what is done with them.
 
-    Such a call may go straight to a kernel. In particular it does not import PyTorch's compiler, which the first call of
-    an operator registered with `torch.library` does, and which takes a second or two.
+    Such a call may go straight to a kernel. In particular it does not import PyTorch's compiler, which takes a second
+    or two; the first call of an operator of `torch.library` does.
     """
     if not is_eager(*tensors) or torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
         return False
