@@ -10,6 +10,7 @@ from laconvnet.data.readers import READERS, convert
 from laconvnet.evaluation import learned_task, score, score_checkpoint, split_to_score
 from laconvnet.models import Checkpoint, shipped_checkpoints
 from laconvnet.scenes import WORLDS, SceneSource
+from laconvnet.tasks import answers_of, build_tasks
 from laconvnet.training import load_config
 
 MEGABYTES = 15  # each, at most
@@ -32,7 +33,8 @@ def test_each_is_small_described_and_complete(name, tmp_path):
     network, processor = checkpoint.network, checkpoint.processor
     assert list(config.tasks) == list(checkpoint.tasks) and config.data.size == processor.preprocess.size
     assert config.preset == network.config.preset and len(processor.tokenizer) == network.config.vocabulary_size
-    assert checkpoint.card == card and len(checkpoint.answers) == network.config.num_answers
+    answers = answers_of(build_tasks(checkpoint.tasks))
+    assert checkpoint.card == card and len(answers) == network.config.num_answers
     assert not any(source.root.is_absolute() for source in config.data.folders) and "/work/" not in card
 
 

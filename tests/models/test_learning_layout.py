@@ -12,7 +12,7 @@ from laconvnet.models.heads import MaskHead, _enlarge
 from laconvnet.ops.layout import channels_last, has_channels_last
 from laconvnet.ops.native import library
 
-TASKS = ("rec", "res", "gres", "vqa")
+HEADS = ("rec", "res", "no_target", "answer")
 
 
 def learn(network, images, tokens, autocast=False):
@@ -28,9 +28,8 @@ def learn(network, images, tokens, autocast=False):
 @pytest.fixture(scope="module")
 def case():
     torch.manual_seed(0)
-    options = {"head": {"no_target": True}, "backbone": {"kernel_dropout": 0.0, "attention_dropout": 0.0}}
-    options |= {"language": {"dropout": 0.0}}
-    network = build_model("n", TASKS, vocabulary=range(50), answers=("yes", "no", "red"), **options)
+    options = {"backbone": {"kernel_dropout": 0.0, "block": {"attention_dropout": 0.0}}, "language": {"dropout": 0.0}}
+    network = build_model("n", HEADS, vocabulary=range(50), num_answers=3, **options)
     return network, torch.rand(4, 3, 96, 64), torch.randint(1, 50, (4, 5))
 
 
@@ -63,12 +62,12 @@ def test_half_precision_is_as_near_as_that_of_plain_pytorch(case, monkeypatch):
 
 def test_channels_lie_last_from_end_to_end(case):
     network, images, tokens = case
-    features = network.backbone(images, network.read(tokens).memories)
-    assert all(has_channels_last(feature) for feature in features)
+    maps = network.backbone(images, network.read(tokens).memories)
+    assert len(maps) == 5 and all(has_channels_last(each) for each in maps.values())
     with torch.no_grad():
         predicting = copy.deepcopy(network).eval()
-        features = predicting.backbone(images, predicting.read(tokens).memories)
-    assert not any(has_channels_last(feature) for feature in features[:1])
+        maps = predicting.backbone(images, predicting.read(tokens).memories)
+    assert not has_channels_last(maps[2])
 
 
 def test_space_to_depth_in_both_layouts():
