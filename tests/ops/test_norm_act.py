@@ -38,11 +38,11 @@ def make_map(*shape, dtype=torch.float32):
     return (2 * torch.randn(shape) + 1).to(dtype).contiguous(memory_format=torch.channels_last)
 
 
-def learn(x, norm, activation, residual, grad):
+def learn(x, norm, activation, residual, grad, rectify=False):
     """The output, all gradients, and the state of the norm afterwards."""
     norm = copy.deepcopy(norm)
     inputs = [each.detach().clone().requires_grad_() for each in (x, residual) if each is not None]
-    out = norm_act(inputs[0], norm, activation, *inputs[1:])
+    out = norm_act(inputs[0], norm, activation, *inputs[1:], rectify=rectify)
     found = torch.autograd.grad(out, [*inputs, norm.weight, norm.bias], grad)
     return [out.detach(), *found, norm.running_mean, norm.running_var], out.grad_fn
 
@@ -68,6 +68,30 @@ def test_values_gradients_and_statistics(form, dtype, activation, shape, with_re
     if dtype == torch.float32 or isinstance(activation, nn.SiLU):
         close(found, learn(wide[0], norm.double(), activation, wide[1], wide[2])[0], dtype)
     assert found[0].dtype == dtype and found[0].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("activation", [nn.SiLU(), nn.ReLU()], ids=lambda a: type(a).__name__)
+@pytest.mark.parametrize("shape", [(2, 5, 3, 7), (3, 64, 9, 9), (2, 100, 17, 20)])
+def test_rectified_first(form, dtype, activation, shape):
+    torch.manual_seed(0)
+    norm, x, grad = make_norm(shape[1]), make_map(*shape, dtype=dtype), make_map(*shape, dtype=dtype)
+    found, function = learn(x, norm, activation, None, grad, rectify=True)
+    assert ("_NormAct" in function.name()) == (form != "pytorch")
+    plain = x.double().requires_grad_()
+    norm = norm.double()
+    out = activation(norm(nn.functional.relu(plain)))
+    gradients = torch.autograd.grad(out, [plain, norm.weight, norm.bias], grad.double())
+    expected = [out.detach(), *gradients, norm.running_mean, norm.running_var]
+    if dtype == torch.float32 or isinstance(activation, nn.SiLU):
+        close(found, expected, dtype)
+    assert not found[1][x <= 0].any()
+
+
+def test_rectified_with_a_residual_path(form):
+    norm, x, residual = make_norm(4), make_map(2, 4, 6, 6), make_map(2, 4, 6, 6)
+    expected = nn.functional.silu(copy.deepcopy(norm)(nn.functional.relu(x)) + residual)
+    torch.testing.assert_close(norm_act(x, norm, nn.SiLU(), residual, rectify=True), expected)
 
 
 @native
@@ -156,17 +180,19 @@ def test_only_some_gradients(form):
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: type(a).__name__)
-def test_second_derivatives(form, activation):
+@pytest.mark.parametrize("rectify", [False, True])
+def test_second_derivatives(form, activation, rectify):
     torch.manual_seed(0)
-    norm, x, residual = make_norm(3), make_map(2, 3, 4, 4), make_map(2, 3, 4, 4)
+    norm, maps = make_norm(3), [make_map(2, 3, 4, 4) for _ in range(1 if rectify else 2)]
     seconds = []
     for plain in (False, True):
-        inputs = [each.clone().requires_grad_() for each in (x, residual)]
+        inputs = [each.clone().requires_grad_() for each in maps]
         own = copy.deepcopy(norm)
-        out = (
-            activation(own(inputs[0]) + inputs[1]) if plain else norm_act(inputs[0], own, activation, inputs[1])
-        ).square()
-        first = torch.autograd.grad(out.sum(), [*inputs, own.weight], create_graph=True)
+        if plain:
+            out = activation(own(inputs[0].relu()) if rectify else own(inputs[0]) + inputs[1])
+        else:
+            out = norm_act(inputs[0], own, activation, *inputs[1:], rectify=rectify)
+        first = torch.autograd.grad(out.square().sum(), [*inputs, own.weight], create_graph=True)
         total = sum(each.square().sum() for each in first)
         seconds.append(torch.autograd.grad(total, [*inputs, own.weight, own.bias]))
     torch.testing.assert_close(seconds[0], seconds[1], rtol=1e-3, atol=1e-3)
@@ -177,10 +203,10 @@ def test_gradcheck_by_the_definition():
     residual = make_map(2, 3, 3, 3, dtype=torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(lambda x, r: norm_act(x, norm, nn.SiLU(), r), (x, residual))
     weight, bias = (each.detach().clone().requires_grad_() for each in (norm.weight, norm.bias))
-    for slope in (None, 0.1):
+    for slope, rectify in ((None, False), (0.1, False), (None, True)):
 
-        def gradients(grad, x, weight, bias, residual, slope=slope):
-            return module._differentiable_gradients(grad, x, weight, bias, residual, 1e-5, slope)
+        def gradients(grad, x, weight, bias, residual, slope=slope, rectify=rectify):
+            return module._differentiable_gradients(grad, x, weight, bias, residual, 1e-5, slope, rectify)
 
         grad = make_map(2, 3, 3, 3, dtype=torch.float64).requires_grad_()
         assert torch.autograd.gradcheck(gradients, (grad, x, weight, bias, residual))

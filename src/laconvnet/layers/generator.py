@@ -146,8 +146,8 @@ class ParameterGenerator(nn.Module):
         """
         attention = F.dropout(self.attention(x, memory), self.dropout, self.training)
         read = (memory.value @ attention.to(memory.value.dtype)).flatten(1, 2).transpose(1, 2)
-        merged = F.linear(read, *self._merge_pixel_by_pixel()).relu_()
-        return norm_act(self._side_by_side(merged, *x.shape[2:]), self.norm, _RELU)
+        merged = F.linear(read, *self._merge_pixel_by_pixel())
+        return norm_act(self._side_by_side(merged, *x.shape[2:]), self.norm, _RELU, rectify=True)
 
     def _merge_pixel_by_pixel(self) -> tuple[Tensor, Tensor]:
         """Weight (s*s*c, c) and bias (s*s*c) of `merge`, the c numbers of a pixel side by side."""

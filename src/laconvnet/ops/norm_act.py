@@ -15,7 +15,9 @@ from laconvnet.ops.eager import is_eager
 from laconvnet.ops.native import norm as native_norm
 
 
-def norm_act(x: Tensor, norm: nn.Module, activation: nn.Module, residual: Tensor | None = None) -> Tensor:
+def norm_act(
+    x: Tensor, norm: nn.Module, activation: nn.Module, residual: Tensor | None = None, *, rectify: bool = False
+) -> Tensor:
     """``activation(norm(x) + residual)``.
 
     A single number a channel has no statistics of its own, and is judged by the running ones.
@@ -25,18 +27,25 @@ def norm_act(x: Tensor, norm: nn.Module, activation: nn.Module, residual: Tensor
         norm: a batch normalisation, or what stands in its place.
         activation: what stands behind it.
         residual: like x, or None for 0.
+        rectify: put x through ReLU first; where x has no gradient, in place.
 
     Returns:
         (N, C, H, W).
     """
-    if isinstance(norm, nn.BatchNorm2d) and _is_native(x, norm, activation, residual):
+    if (
+        isinstance(norm, nn.BatchNorm2d)
+        and _is_native(x, norm, activation, residual)
+        and not (rectify and residual is not None)
+    ):
         assert norm.num_batches_tracked is not None and norm.momentum is not None
         norm.num_batches_tracked.add_(1)
         statistics = norm.running_mean, norm.running_var
-        constants = norm.momentum, norm.eps, _slope(activation)
+        constants = norm.momentum, norm.eps, _slope(activation), rectify
         learned = norm.weight, norm.bias
         out: Tensor = _NormAct.apply(x, *learned, residual, *statistics, *constants)  # type: ignore[no-untyped-call]
         return out
+    if rectify:
+        x = F.relu(x, inplace=not x.requires_grad)
     if isinstance(norm, nn.BatchNorm2d) and norm.training and x.numel() == x.shape[1]:
         x = F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
     else:
@@ -94,13 +103,23 @@ class _NormAct(torch.autograd.Function):
         momentum: float,
         eps: float,
         slope: float | None,
+        rectify: bool,
     ) -> Tensor:
         """See `norm_act`."""
         out, mean, inverse = native_norm.forward(
-            x, weight, bias, residual, running_mean, running_var, momentum=momentum, eps=eps, slope=slope
+            x,
+            weight,
+            bias,
+            residual,
+            running_mean,
+            running_var,
+            momentum=momentum,
+            eps=eps,
+            slope=slope,
+            rectify=rectify,
         )
         ctx.save_for_backward(x, weight, bias, residual, mean, inverse)
-        ctx.eps, ctx.slope = eps, slope
+        ctx.eps, ctx.slope, ctx.rectify = eps, slope, rectify
         return out
 
     @staticmethod
@@ -108,17 +127,25 @@ class _NormAct(torch.autograd.Function):
         """In C++, or differentiable where that is asked for."""
         x, weight, bias, residual, mean, inverse = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return *_differentiable_gradients(grad, x, weight, bias, residual, ctx.eps, ctx.slope), *(None,) * 5
+            constants = ctx.eps, ctx.slope, ctx.rectify
+            return *_differentiable_gradients(grad, x, weight, bias, residual, *constants), *(None,) * 6
         grad = grad.contiguous(memory_format=torch.channels_last)
-        gradients = native_norm.backward(grad, x, weight, bias, residual, mean, inverse, slope=ctx.slope)
-        return *gradients, *(None,) * 5
+        given = grad, x, weight, bias, residual, mean, inverse
+        return *native_norm.backward(*given, slope=ctx.slope, rectify=ctx.rectify), *(None,) * 6
 
 
 def _differentiable_gradients(
-    grad: Tensor, x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None, eps: float, slope: float | None
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    residual: Tensor | None,
+    eps: float,
+    slope: float | None,
+    rectify: bool,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of x, weight, bias and residual by the definition, written so that they have gradients."""
-    z = F.batch_norm(x, None, None, weight, bias, training=True, eps=eps)
+    z = F.batch_norm(F.relu(x) if rectify else x, None, None, weight, bias, training=True, eps=eps)
     if residual is not None:
         z = z + residual
     y = F.silu(z) if slope is None else F.leaky_relu(z, slope)

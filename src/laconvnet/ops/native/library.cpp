@@ -248,7 +248,7 @@ void share_pieces(int64_t threads, int64_t count, int64_t size, const Run &run) 
 }  // namespace
 
 // Raised whenever a structure or a function below changes.
-EXPORT int laconvnet_interface() { return 4; }
+EXPORT int laconvnet_interface() { return 5; }
 
 EXPORT void laconvnet_use_openmp(void *gomp_parallel) { openmp_parallel = reinterpret_cast<Parallel>(gomp_parallel); }
 

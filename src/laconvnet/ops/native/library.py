@@ -13,7 +13,7 @@ import torch
 
 from laconvnet.ops.native.build import LIBRARY, NOT_BUILT
 
-INTERFACE = 4
+INTERFACE = 5
 CAPABILITY_VARIABLE = "LACONVNET_CPU_CAPABILITY"
 
 
@@ -59,7 +59,8 @@ class NormAct(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("x", "residual", "weight", "bias", "mean", "inverse")),
         *((name, ctypes.c_void_p) for name in ("running_mean", "running_var", "grad", "out", "grad_residual")),
         *((name, ctypes.c_void_p) for name in ("grad_weight", "grad_bias")),
-        *((name, ctypes.c_int64) for name in ("rows", "channels", "silu", "bfloat16", "threads", "capability")),
+        *((name, ctypes.c_int64) for name in ("rows", "channels", "silu", "rectify", "bfloat16")),
+        *((name, ctypes.c_int64) for name in ("threads", "capability")),
         *((name, ctypes.c_double) for name in ("slope", "momentum", "eps")),
     )
 

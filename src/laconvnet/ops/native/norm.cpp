@@ -46,7 +46,7 @@ inline __attribute__((always_inline)) void for_each_row(int64_t rows, int64_t ch
         });
 }
 
-template <class T, bool is_silu, bool has_residual>
+template <class T, bool is_silu, bool has_residual, bool rectify>
 struct Rows {
     static constexpr bool coarse = sizeof(T) == 2;
     const NormPass &pass;
@@ -56,6 +56,14 @@ struct Rows {
     Rows(const NormPass &pass, int64_t first)
         : pass(pass), x(rows_at<T>(pass.call->x, first)), residual(rows_at<T>(pass.call->residual, first)),
           grad(rows_at<T>(pass.call->grad, first)), slope(Vec{} + (float)pass.call->slope) {}
+
+    // What is normalised.
+    template <class Lanes>
+    inline __attribute__((always_inline)) Vec number(int64_t at, Lanes lanes) const {
+        Vec from = lanes.load(x + at);
+        if constexpr (rectify) return from > 0.0f ? from : Vec{};
+        else return from;
+    }
 
     template <class Lanes>
     inline __attribute__((always_inline)) Vec before(int64_t at, int64_t c, Lanes lanes, Vec from) const {
@@ -80,11 +88,11 @@ struct Rows {
     }
 };
 
-template <class T, bool is_silu, bool has_residual>
+template <class T, bool is_silu, bool has_residual, bool rectify>
 void run_step(NormStep step, const NormPass &pass, int64_t begin, int64_t end, float *sums) {
     const NormAct &call = *pass.call;
     const int64_t rows = end - begin, channels = call.channels, first = begin * channels;
-    const Rows<T, is_silu, has_residual> at_rows(pass, first);
+    const Rows<T, is_silu, has_residual, rectify> at_rows(pass, first);
     const float *mean = call.mean;
     T *out = static_cast<T *>(call.out) + first;
     T *inner = call.grad_residual ? static_cast<T *>(call.grad_residual) + first : out;  // gradient of what is activated
@@ -94,17 +102,17 @@ void run_step(NormStep step, const NormPass &pass, int64_t begin, int64_t end, f
         middle.resize(channels);
         if constexpr (sizeof(T) == 2)
             for_each_row(1, channels, [&](int64_t at, int64_t c, auto lanes) __attribute__((always_inline)) {
-                lanes.store(middle.data() + c, lanes.load(at_rows.x + at));
+                lanes.store(middle.data() + c, at_rows.number(at, lanes));
             });
         else {
             sum_rows(rows, channels, sums, [&](int64_t at, int64_t, auto lanes, Vec &one, Vec &) __attribute__((always_inline)) {
-                one += lanes.load(at_rows.x + at);
+                one += at_rows.number(at, lanes);
             });
             for (int64_t c = 0; c < channels; c++) middle[c] = sums[c] / rows;
         }
         const float *about = middle.data();
         sum_rows(rows, channels, sums, [&](int64_t at, int64_t c, auto lanes, Vec &one, Vec &two) __attribute__((always_inline)) {
-            Vec away = lanes.load(at_rows.x + at) - lanes.load(about + c);
+            Vec away = at_rows.number(at, lanes) - lanes.load(about + c);
             one += away;
             two += away * away;
         });
@@ -115,29 +123,32 @@ void run_step(NormStep step, const NormPass &pass, int64_t begin, int64_t end, f
         }
     } else if (step == NormStep::apply)
         for_each_row(rows, channels, [&](int64_t at, int64_t c, auto lanes) __attribute__((always_inline)) {
-            Vec z = at_rows.before(at, c, lanes, lanes.load(at_rows.x + at));
+            Vec z = at_rows.before(at, c, lanes, at_rows.number(at, lanes));
             lanes.store(out + at, at_rows.activate(z));
         });
     else if (step == NormStep::sums)
         sum_rows(rows, channels, sums, [&](int64_t at, int64_t c, auto lanes, Vec &one, Vec &two) __attribute__((always_inline)) {
-            Vec x = lanes.load(at_rows.x + at), g = at_rows.inner_gradient(at, c, lanes, x);
+            Vec x = at_rows.number(at, lanes), g = at_rows.inner_gradient(at, c, lanes, x);
             lanes.store(inner + at, g);
             one += g;
             two += g * (x - lanes.load(mean + c));
         });
     else
         for_each_row(rows, channels, [&](int64_t at, int64_t c, auto lanes) __attribute__((always_inline)) {
-            Vec x = lanes.load(at_rows.x + at), g = lanes.load(inner + at);
+            Vec x = at_rows.number(at, lanes), g = lanes.load(inner + at);
             Vec along = (x - lanes.load(mean + c)) * lanes.load(pass.slant + c) + lanes.load(pass.offset + c);
-            lanes.store(out + at, g * lanes.load(pass.scale + c) + along);
+            Vec found = g * lanes.load(pass.scale + c) + along;
+            if constexpr (rectify) found = x > 0.0f ? found : Vec{};
+            lanes.store(out + at, found);
         });
 }
 
 template <class T>
 void run_typed(NormStep step, const NormPass &pass, int64_t begin, int64_t end, float *sums) {
     const NormAct &call = *pass.call;
-    auto run = call.silu ? (call.residual ? run_step<T, true, true> : run_step<T, true, false>)
-                         : (call.residual ? run_step<T, false, true> : run_step<T, false, false>);
+    auto run = call.rectify ? (call.silu ? run_step<T, true, false, true> : run_step<T, false, false, true>)
+        : call.silu ? (call.residual ? run_step<T, true, true, false> : run_step<T, true, false, false>)
+                    : (call.residual ? run_step<T, false, true, false> : run_step<T, false, false, false>);
     run(step, pass, begin, end, sums);
 }
 

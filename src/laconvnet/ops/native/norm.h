@@ -7,7 +7,7 @@
 extern "C" {
 
 // Mirrored field by field by `NormAct` in library.py. out = act(weight * (x - mean) / deviation + bias + residual), act
-// being SiLU, or z where z > 0 and slope * z elsewhere.
+// being SiLU, or z where z > 0 and slope * z elsewhere. With `rectify`, x is max(x, 0) everywhere; then no residual.
 struct NormAct {
     const void *x, *residual;    // (rows, channels); no residual: null
     const float *weight, *bias;  // (channels)
@@ -17,7 +17,7 @@ struct NormAct {
     void *out;                   // like x: the output, or the gradient of x
     void *grad_residual;         // like x, or null
     float *grad_weight, *grad_bias;
-    int64_t rows, channels, silu, bfloat16, threads, capability;
+    int64_t rows, channels, silu, rectify, bfloat16, threads, capability;
     double slope, momentum, eps;
 };
 

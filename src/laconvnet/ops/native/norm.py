@@ -12,7 +12,15 @@ from laconvnet.ops.native import library
 Tensors = dict[str, Tensor | None]
 
 
-def _call(name: str, x: Tensor, slope: float | None, tensors: Tensors, momentum: float = 0.0, eps: float = 0.0) -> None:
+def _call(
+    name: str,
+    x: Tensor,
+    slope: float | None,
+    rectify: bool,
+    tensors: Tensors,
+    momentum: float = 0.0,
+    eps: float = 0.0,
+) -> None:
     loaded = library.load()
     if isinstance(loaded, str):
         raise RuntimeError(loaded)
@@ -22,6 +30,7 @@ def _call(name: str, x: Tensor, slope: float | None, tensors: Tensors, momentum:
             setattr(call, key, tensor.data_ptr())
     call.rows, call.channels = x.numel() // x.shape[1], x.shape[1]
     call.silu, call.slope, call.momentum, call.eps = slope is None, slope or 0.0, momentum, eps
+    call.rectify = rectify
     call.bfloat16, call.threads = x.dtype == torch.bfloat16, torch.get_num_threads()
     call.capability = library.choose_capability(loaded)[1]
     if loaded.functions[name](ctypes.byref(call)):
@@ -39,6 +48,7 @@ def forward(
     momentum: float,
     eps: float,
     slope: float | None,
+    rectify: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The output, and the mean and the inverse deviation of each channel; the running statistics are moved.
 
@@ -52,11 +62,14 @@ def forward(
         momentum: how far the running statistics move.
         eps: added to the variance.
         slope: of the activation below 0; None is SiLU.
+        rectify: whether numbers of x below 0 count as 0; then there is no residual.
     """
     out, mean, inverse = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
     given: Tensors = {"weight": weight, "bias": bias, "residual": residual}
     changed: Tensors = {"running_mean": running_mean, "running_var": running_var}
-    _call("norm_act", x, slope, {**given, **changed, "out": out, "mean": mean, "inverse": inverse}, momentum, eps)
+    _call(
+        "norm_act", x, slope, rectify, {**given, **changed, "out": out, "mean": mean, "inverse": inverse}, momentum, eps
+    )
     return out, mean, inverse
 
 
@@ -70,11 +83,12 @@ def backward(
     inverse: Tensor,
     *,
     slope: float | None,
+    rectify: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """The gradients of x, weight, bias and residual; grad (N, C, H, W), channels last, the others as in `forward`."""
     grad_x, grad_weight, grad_bias = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(bias)
     grad_residual = None if residual is None else torch.empty_like(residual)
     given: Tensors = {"grad": grad, "weight": weight, "bias": bias, "residual": residual}
     given |= {"mean": mean, "inverse": inverse, "out": grad_x, "grad_residual": grad_residual}
-    _call("norm_act_backward", x, slope, {**given, "grad_weight": grad_weight, "grad_bias": grad_bias})
+    _call("norm_act_backward", x, slope, rectify, {**given, "grad_weight": grad_weight, "grad_bias": grad_bias})
     return grad_x, grad_weight, grad_bias, grad_residual
