@@ -1,4 +1,4 @@
-"""Checkpoints of small networks with fresh weights, for tests of what is done with a checkpoint."""
+"""Checkpoints of small networks with fresh weights, for tests of what is done with a checkpoint, and how two differ."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from laconvnet.language import Vocabulary
-from laconvnet.models import Checkpoint, build_model
+from laconvnet.models import Checkpoint, LaConvNet, build_model
 from laconvnet.processing import Preprocess, Processor, ResizeMode, read_image
 from laconvnet.tasks import build_tasks, together
 
@@ -61,3 +61,13 @@ def show_pictures(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
             model(images, tokens)
         model.heads["res"].out.bias -= model.eval()(images, tokens)["res"].mean()
     return checkpoint
+
+
+def differing(left: LaConvNet, right: LaConvNet) -> set[str]:
+    """The parts in which two networks differ, word vectors left out."""
+    ours, theirs = left.state_dict(), right.state_dict()
+    return {
+        ".".join(key.split(".")[: 2 if key.startswith("heads") else 1])
+        for key in ours
+        if key != "text.embedding.weight" and (key not in theirs or not torch.equal(ours[key], theirs[key]))
+    }

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from fresh import differing
 
 from laconvnet.language import Vocabulary
 from laconvnet.models import Checkpoint, LaConvNet, build_model
@@ -38,16 +39,6 @@ def save(
     processor = Processor(Preprocess(size=64, resize="letterbox", max_length=15), vocabulary)
     Checkpoint(model, processor, {"vqa": {"answers": list(answers)}} if answers else {"rec": {}}).save(folder)
     return model
-
-
-def differing(left: LaConvNet, right: LaConvNet) -> set[str]:
-    """The parts in which two networks differ, word vectors left out."""
-    ours, theirs = left.state_dict(), right.state_dict()
-    return {
-        ".".join(key.split(".")[: 2 if key.startswith("heads") else 1])
-        for key in ours
-        if key != "text.embedding.weight" and (key not in theirs or not torch.equal(ours[key], theirs[key]))
-    }
 
 
 def test_everything_of_the_same_network_is_taken_over(tmp_path: Path) -> None:

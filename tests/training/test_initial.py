@@ -7,22 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from fresh import differing
 from toy_world import SIZE, toy_config, write_world
 
 from laconvnet.language import Vocabulary
 from laconvnet.models import Checkpoint, LaConvNet
 from laconvnet.training import train
 from laconvnet.training.setup import build_parts
-
-
-def differing(left: LaConvNet, right: LaConvNet) -> set[str]:
-    """The parts in which two networks differ, word vectors left out."""
-    ours, theirs = left.state_dict(), right.state_dict()
-    return {
-        ".".join(key.split(".")[: 2 if key.startswith("heads") else 1])
-        for key in ours
-        if key != "text.embedding.weight" and (key not in theirs or not torch.equal(ours[key], theirs[key]))
-    }
 
 
 @pytest.fixture

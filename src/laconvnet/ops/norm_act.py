@@ -32,11 +32,7 @@ def norm_act(
     Returns:
         (N, C, H, W).
     """
-    if (
-        isinstance(norm, nn.BatchNorm2d)
-        and _is_native(x, norm, activation, residual)
-        and not (rectify and residual is not None)
-    ):
+    if isinstance(norm, nn.BatchNorm2d) and _is_native(x, norm, activation, residual, rectify):
         assert norm.num_batches_tracked is not None and norm.momentum is not None
         norm.num_batches_tracked.add_(1)
         statistics = norm.running_mean, norm.running_var
@@ -63,11 +59,13 @@ def _slope(activation: nn.Module) -> float | None:
     return 0.0 if isinstance(activation, nn.ReLU) else None
 
 
-def _is_native(x: Tensor, norm: nn.BatchNorm2d, activation: nn.Module, residual: Tensor | None) -> bool:
+def _is_native(x: Tensor, norm: nn.BatchNorm2d, activation: nn.Module, residual: Tensor | None, rectify: bool) -> bool:
     """Whether the C++ kernels take the map; what is transformed or put in a graph is left to PyTorch."""
     if not (norm.training and norm.track_running_stats and norm.affine and norm.momentum is not None):
         return False
     if type(norm) is not nn.BatchNorm2d or type(activation) not in (nn.SiLU, nn.ReLU, nn.LeakyReLU):
+        return False
+    if rectify and residual is not None:
         return False
     if not is_eager(x, residual) or native.why_not(x, 1) is not None:
         return False
